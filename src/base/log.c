@@ -1,0 +1,143 @@
+/* log.c - see log.h. The line is built in the caller's struct, so no lock and no heap. */
+#include "base/log.h"
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/banned.h"
+
+static const char *role_name = "tassis";
+static _Atomic int min_level = LOG_INFO;
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+enum { TAIL = 8 }; /* room kept for "…" quoting and the newline */
+
+void log_set_role(const char *role)
+{
+    role_name = role;
+}
+
+void log_set_level(enum log_level level)
+{
+    atomic_store_explicit(&min_level, (int)level, memory_order_relaxed);
+}
+
+static bool dropped(const struct log_line *l)
+{
+    return (int)l->level < atomic_load_explicit(&min_level, memory_order_relaxed);
+}
+
+static void put(struct log_line *l, const char *p, size_t n)
+{
+    size_t room = sizeof l->text - TAIL - l->len;
+    if (n > room)
+        n = room;
+    memcpy(l->text + l->len, p, n);
+    l->len += n;
+}
+
+static bool is_plain(char c)
+{
+    return ascii_is_digit(c) || ascii_is_alpha(c) || (c != '\0' && strchr("._:/@+,<>[]-", c) != NULL);
+}
+
+static void put_quoted(struct log_line *l, struct span v)
+{
+    put(l, "\"", 1);
+    for (size_t i = 0; i < v.len; i++) {
+        unsigned char c = (unsigned char)v.p[i];
+        char hex[5];
+        if (sizeof l->text - TAIL - l->len < sizeof hex)
+            break;
+        if (c == '"' || c == '\\') {
+            put(l, "\\", 1);
+            put(l, &v.p[i], 1);
+        } else if (c < 0x20 || c == 0x7f) {
+            snprintf(hex, sizeof hex, "\\x%02x", c);
+            put(l, hex, 4);
+        } else {
+            put(l, &v.p[i], 1);
+        }
+    }
+    put(l, "\"", 1);
+}
+
+void log_begin(struct log_line *l, enum log_level level, const char *event)
+{
+    l->level = level;
+    l->len = 0;
+    if (dropped(l))
+        return;
+    int64_t now_ms = clock_wall_ms();
+    time_t secs = (time_t)(now_ms / 1000);
+    struct tm tm;
+    gmtime_r(&secs, &tm);
+    int n = snprintf(l->text, sizeof l->text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ %s %s %s", tm.tm_year + 1900,
+                     tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(now_ms % 1000), role_name,
+                     level_names[level], event);
+    l->len = n > 0 && (size_t)n < sizeof l->text - TAIL ? (size_t)n : 0;
+}
+
+void log_span(struct log_line *l, const char *key, struct span v)
+{
+    if (dropped(l) || v.len == 0)
+        return;
+    put(l, " ", 1);
+    put(l, key, strlen(key));
+    put(l, "=", 1);
+    for (size_t i = 0; i < v.len; i++)
+        if (!is_plain(v.p[i])) {
+            put_quoted(l, v);
+            return;
+        }
+    put(l, v.p, v.len);
+}
+
+void log_str(struct log_line *l, const char *key, const char *value)
+{
+    log_span(l, key, span_cstr(value));
+}
+
+void log_u64(struct log_line *l, const char *key, uint64_t value)
+{
+    char digits[24];
+    snprintf(digits, sizeof digits, "%" PRIu64, value);
+    log_str(l, key, digits);
+}
+
+void log_i64(struct log_line *l, const char *key, int64_t value)
+{
+    char digits[24];
+    snprintf(digits, sizeof digits, "%" PRId64, value);
+    log_str(l, key, digits);
+}
+
+void log_err(struct log_line *l, const struct err *err)
+{
+    log_str(l, "status", status_name(err->status));
+    log_str(l, "reason", err->operator_text);
+}
+
+void log_end(struct log_line *l)
+{
+    if (dropped(l))
+        return;
+    l->text[l->len++] = '\n';
+    (void)!write(STDERR_FILENO, l->text, l->len);
+}
+
+void log_text(enum log_level level, const char *event, const char *fmt, ...)
+{
+    struct log_line l;
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    log_begin(&l, level, event);
+    log_str(&l, "text", text);
+    log_end(&l);
+}

@@ -1,0 +1,22 @@
+/*
+ * charset.h - text of any charset to UTF-8, and the comparing of texts as people search.
+ *
+ * Pure but for iconv's own state; any thread; output is appended.
+ */
+#pragma once
+#include "base/arena.h"
+#include "base/err.h"
+
+/* Whether charset_to_utf8 knows this name (case-insensitive; "", "us-ascii" and "utf-8" always). Names are limited to
+ * 64 bytes of [A-Za-z0-9._:+-] before they reach iconv. */
+bool charset_is_known(struct span charset);
+
+/* Appends text as valid UTF-8. Bytes that the charset does not have, or an unknown charset's non-ASCII bytes, become
+ * U+FFFD. An empty charset name: UTF-8 where the bytes are valid UTF-8, else windows-1252. Never fails. */
+void charset_to_utf8(struct span charset, struct span text, struct strbuf *out);
+
+bool utf8_is_valid(struct span s);
+
+/* Appends the case-folded, compatibility-decomposed form by which SEARCH compares (RFC 5051 i;unicode-casemap in
+ * spirit: utf8proc NFKD + casefold). Invalid bytes pass through. Pure ASCII takes a fast path. */
+void text_fold(struct span utf8, struct strbuf *out);
