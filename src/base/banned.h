@@ -6,4 +6,5 @@
  */
 #pragma once
 
+#undef alloca /* glibc makes it a macro */
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok atoi atol atoll gets alloca strncpy strncat

@@ -7,8 +7,12 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-/* Whether charset_to_utf8 knows this name (case-insensitive; "", "us-ascii" and "utf-8" always). Names are limited to
- * 64 bytes of [A-Za-z0-9._:+-] before they reach iconv. */
+/* Loads what iconv needs for every charset known here, so that afterwards no file is opened. A confined role calls it once
+ * before it confines itself; without it, iconv opens its modules when first needed. */
+void charset_preload(void);
+
+/* Whether charset_to_utf8 knows this name (case-insensitive; "", "us-ascii" and "utf-8" always). The names are those of
+ * a table: mail's charsets, not all that iconv has. */
 bool charset_is_known(struct span charset);
 
 /* Appends text as valid UTF-8. Bytes that the charset does not have, or an unknown charset's non-ASCII bytes, become

@@ -4,23 +4,23 @@
  */
 #include "text/codec.h"
 #include "base/banned.h"
+#include "text/lexical.h"
 
-static const char alphabet[64] __attribute__((nonstring)) =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /* Value of a base64 digit plus one; 0: not of the alphabet. */
 #define UPPER(c) [c] = (c) - 'A' + 1
 #define LOWER(c) [c] = (c) - 'a' + 27
 #define DIGIT(c) [c] = (c) - '0' + 53
 static const uint8_t digit_plus_one[256] = {
-    UPPER('A'), UPPER('B'), UPPER('C'), UPPER('D'), UPPER('E'), UPPER('F'), UPPER('G'), UPPER('H'), UPPER('I'),
-    UPPER('J'), UPPER('K'), UPPER('L'), UPPER('M'), UPPER('N'), UPPER('O'), UPPER('P'), UPPER('Q'), UPPER('R'),
-    UPPER('S'), UPPER('T'), UPPER('U'), UPPER('V'), UPPER('W'), UPPER('X'), UPPER('Y'), UPPER('Z'), LOWER('a'),
-    LOWER('b'), LOWER('c'), LOWER('d'), LOWER('e'), LOWER('f'), LOWER('g'), LOWER('h'), LOWER('i'), LOWER('j'),
-    LOWER('k'), LOWER('l'), LOWER('m'), LOWER('n'), LOWER('o'), LOWER('p'), LOWER('q'), LOWER('r'), LOWER('s'),
-    LOWER('t'), LOWER('u'), LOWER('v'), LOWER('w'), LOWER('x'), LOWER('y'), LOWER('z'), DIGIT('0'), DIGIT('1'),
-    DIGIT('2'), DIGIT('3'), DIGIT('4'), DIGIT('5'), DIGIT('6'), DIGIT('7'), DIGIT('8'), DIGIT('9'), ['+'] = 63,
-    ['/'] = 64,
+    UPPER('A'), UPPER('B'), UPPER('C'), UPPER('D'), UPPER('E'), UPPER('F'), UPPER('G'), UPPER('H'),
+    UPPER('I'), UPPER('J'), UPPER('K'), UPPER('L'), UPPER('M'), UPPER('N'), UPPER('O'), UPPER('P'),
+    UPPER('Q'), UPPER('R'), UPPER('S'), UPPER('T'), UPPER('U'), UPPER('V'), UPPER('W'), UPPER('X'),
+    UPPER('Y'), UPPER('Z'), LOWER('a'), LOWER('b'), LOWER('c'), LOWER('d'), LOWER('e'), LOWER('f'),
+    LOWER('g'), LOWER('h'), LOWER('i'), LOWER('j'), LOWER('k'), LOWER('l'), LOWER('m'), LOWER('n'),
+    LOWER('o'), LOWER('p'), LOWER('q'), LOWER('r'), LOWER('s'), LOWER('t'), LOWER('u'), LOWER('v'),
+    LOWER('w'), LOWER('x'), LOWER('y'), LOWER('z'), DIGIT('0'), DIGIT('1'), DIGIT('2'), DIGIT('3'),
+    DIGIT('4'), DIGIT('5'), DIGIT('6'), DIGIT('7'), DIGIT('8'), DIGIT('9'), ['+'] = 63, ['/'] = 64,
 };
 #undef UPPER
 #undef LOWER
@@ -68,8 +68,7 @@ bool base64_decode_strict(struct span in, struct strbuf *out)
     for (size_t i = 0; i < digits; i++) {
         unsigned d = digit_at(in.p + i);
         if (d == 0) {
-            if (out->p)
-                strbuf_truncate(out, before);
+            strbuf_truncate(out, before);
             return false;
         }
         v = v << 6 | (d - 1);
@@ -135,14 +134,6 @@ void base64_decode_body(struct span in, struct strbuf *out)
         *to++ = (char)(v >> 2);
     out->len = (size_t)(to - out->p);
     *to = '\0';
-}
-
-static int hex_value(char c)
-{
-    if (ascii_is_digit(c))
-        return c - '0';
-    c = ascii_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* One line without its end and without trailing white space. True: it ended in a soft line break. */

@@ -24,17 +24,18 @@ bool header_next(struct span block, size_t *at, struct header_field *out);
 /* First field of that name (case-insensitive); false where there is none. */
 bool header_find(struct span block, struct span name, struct header_field *out);
 
-/* Value with folds removed (CRLF before white space dropped) and trimmed. In the arena only when it had to change. */
+/* Value with folds removed (every CR and LF dropped) and trimmed. In the arena only when it had to change. */
 struct span header_unfold(struct arena *a, struct span value);
 
-/* Unfolded value with RFC 2047 encoded-words decoded, as UTF-8. */
+/* Unfolded value with RFC 2047 encoded-words decoded, as valid UTF-8 on one line (an encoded CR, LF or NUL becomes a
+ * space). Raw 8-bit text is read as UTF-8 or windows-1252. */
 struct span header_decode(struct arena *a, struct span value);
 
-/* Value without RFC 5322 comments (parenthesised), outside quoted strings. */
+/* Value without RFC 5322 comments (parenthesised), outside quoted strings; a space stays where one separated words. */
 struct span header_strip_comments(struct arena *a, struct span value);
 
 /* A value of the form  token *(";" name "=" value)  : Content-Type, Content-Disposition. RFC 2231 continuations
- * and charsets are joined; names are lower-cased. A broken parameter is skipped. */
+ * and charsets are joined; names are lower-cased. A broken parameter is skipped; of several with one name the first counts. */
 struct mime_param {
     struct span name, value;   /* value: RFC 2231 parts joined, percent-decoded, as UTF-8 where a charset was given */
 };
@@ -45,5 +46,7 @@ struct mime_params {
 enum { MIME_PARAMS_MAX = 64 };
 /* *token gets what stands before the first ";" (trimmed, comments stripped). */
 void header_params(struct arena *a, struct span value, struct span *token, struct mime_params *out);
+/* The same, each parameter as it was sent: names keep RFC 2231's stars, values their percent signs. */
+void header_params_as_sent(struct arena *a, struct span value, struct span *token, struct mime_params *out);
 /* Value of that parameter (name case-insensitive); false where absent. */
 bool mime_param_find(const struct mime_params *ps, struct span name, struct span *value);
