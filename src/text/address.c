@@ -3,11 +3,11 @@
  * sent on to other servers. (The lenient reader of header fields is in address_list.c.)
  */
 #include "text/address.h"
-#include "base/banned.h"
-#include "text/charset.h"
-#include "text/lexical.h"
 #include <arpa/inet.h>
 #include <idn2.h>
+#include "text/charset.h"
+#include "text/lexical.h"
+#include "base/banned.h"
 
 enum { LABEL_MAX = 63 };
 

@@ -2,10 +2,10 @@
  * address_list.c - the addresses of header fields, see address.h. Takes the words as they come and decides at each "<",
  * "@", ":", "," and ";" what they were: a name, a local part or a group's name. One pass, no failure.
  */
-#include "base/banned.h"
 #include "text/address.h"
 #include "text/header.h"
 #include "text/lexical.h"
+#include "base/banned.h"
 
 struct reader {
     struct arena *a;

@@ -3,8 +3,8 @@
  * is reserved once.
  */
 #include "text/codec.h"
-#include "base/banned.h"
 #include "text/lexical.h"
+#include "base/banned.h"
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

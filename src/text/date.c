@@ -3,8 +3,8 @@
  * signs first, and then read in whatever order mail programs have put them.
  */
 #include "text/date.h"
-#include "base/banned.h"
 #include "text/lexical.h"
+#include "base/banned.h"
 
 enum {
     DAY_SECONDS = 86400,

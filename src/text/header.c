@@ -3,10 +3,10 @@
  * parameter's sections) stops at the next thing of its own kind, so that no text makes it quadratic.
  */
 #include "text/header.h"
-#include "base/banned.h"
 #include "text/charset.h"
 #include "text/codec.h"
 #include "text/lexical.h"
+#include "base/banned.h"
 
 enum {
     PARAM_SECTIONS_MAX = 128, /* parameters read before RFC 2231 sections are joined */

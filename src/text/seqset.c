@@ -3,8 +3,8 @@
  * is sorted once after parsing.
  */
 #include "text/seqset.h"
-#include "base/banned.h"
 #include <stdlib.h>
+#include "base/banned.h"
 
 struct seqset *seqset_new(struct arena *a)
 {
