@@ -1,0 +1,159 @@
+/*
+ * session.h - the inside of an IMAP session: its state, the command being carried out, the rows of the command table, and
+ * what a command's function may use. Only for src/imap.
+ *
+ * How a command runs (dispatch.c)
+ *   framing.c finds a complete command (its line and all its literals); dispatch.c copies it into a struct imap_call, looks
+ *   its row up, checks the state, and calls run(). run() reads all its arguments, acts, and answers with untagged responses.
+ *   Where the answer may be long it sets call->produce, which is called again and again, each time once the output has
+ *   drained below SESSION_OUT_HIGH. Then come the news of the mailbox (sync.c), then the tagged response, made from the
+ *   status: ST_OK is "OK", ST_SYNTAX "BAD", anything else "NO" with the response code of RFC 5530 that fits.
+ *
+ * Memory: a call and all in its arena live until the tagged response; spans of the arguments stay valid as long. The
+ * session itself owns a few hundred bytes, so that an idle one costs nothing to speak of.
+ */
+#pragma once
+#include "imap/imap.h"
+#include "store/hub.h"
+#include "store/mail_app.h"
+#include "store/view.h"
+#include "text/imap_lexer.h"
+
+struct imap;
+struct imap_call;
+
+/* Bits, so that a row can name several. A session is in exactly one (RFC 3501 §3). */
+enum imap_state { IMAP_NOT_AUTHENTICATED = 1, IMAP_AUTHENTICATED = 2, IMAP_SELECTED = 4 };
+enum { IMAP_LOGGED_IN = IMAP_AUTHENTICATED | IMAP_SELECTED, IMAP_ANY_STATE = IMAP_NOT_AUTHENTICATED | IMAP_LOGGED_IN };
+
+enum imap_command_flags {
+    IMAP_NEEDS_VIEW = 1,    /* im->view is loaded before run() */
+    IMAP_HOLDS_EXPUNGE = 2, /* no EXPUNGE during it (RFC 3501 §7.4.1) */
+    IMAP_IS_UID = 4,        /* the UID form; call->is_uid */
+    IMAP_NEEDS_WRITE = 8,   /* NO in a mailbox opened by EXAMINE */
+    IMAP_TRYCREATE = 16,    /* ST_NOTFOUND answers NO [TRYCREATE] */
+    IMAP_HAS_BODY = 32,     /* its last literal is a message and is not part of the command's bytes (APPEND) */
+};
+
+struct imap_command {
+    const char *name; /* "FETCH", "UID FETCH" */
+    unsigned states;
+    unsigned flags;
+    const char *capability; /* NULL: in every IMAP4rev1 */
+    const char *rfc;
+    enum status (*run)(struct imap *im, struct imap_call *call, struct err *err);
+};
+
+/*
+ * What a command itself has done to flags, so that the news do not repeat it: STORE sets it after its commit. The client
+ * knows that messages `uids` of its view have flags changed so; only what differs from that is reported. With is_wanted every
+ * one of them is reported, changed or not (STORE without .SILENT).
+ */
+struct imap_own_change {
+    const struct seqset *uids; /* NULL: nothing */
+    enum flag_change how;
+    uint64_t flags;
+    bool is_wanted;
+};
+
+struct imap_news; /* sync.c */
+
+/* One command being carried out. */
+struct imap_call {
+    struct arena arena;
+    struct span tag; /* empty: there is no command, IDLE has news to tell */
+    const struct imap_command *command;
+    struct imap_args args; /* behind the command's name */
+    bool is_uid;
+
+    /* What run() may set. */
+    struct span code;    /* response code of the OK, without brackets: "COPYUID 38505 304 3956" (in the arena) */
+    const char *text;    /* of the OK; default: "<NAME> completed" */
+    bool is_answered;    /* run() has written the tagged response, or there will be none */
+    enum next next;      /* default NEXT_AGAIN */
+    struct imap_own_change own;
+    /* Writes more to imap_out() until that passes SESSION_OUT_HIGH or all is written (*is_done). A bad status ends the
+     * command. No transaction may be open on return. `work` is its state, in the arena. */
+    enum status (*produce)(struct imap *im, struct imap_call *call, bool *is_done, struct err *err);
+    void *work;
+    void (*release)(struct imap_call *call); /* called at the call's end, for what is not in the arena */
+
+    /* Private to dispatch.c, sync.c and flags.c. */
+    struct span *keywords;
+    size_t keyword_count;
+    bool has_keywords;
+    struct imap_news *news;
+    enum status status;
+    struct err *err;
+};
+
+/* What the bytes that come in are. */
+enum imap_mode {
+    IMAP_MODE_COMMAND,
+    IMAP_MODE_RESPONSE, /* the next line answers AUTHENTICATE's challenge */
+    IMAP_MODE_IDLE,     /* the next line is DONE */
+    IMAP_MODE_BODY,     /* octets of APPEND's message */
+    IMAP_MODE_DISCARD   /* the rest of a command that was refused */
+};
+
+struct imap {
+    struct session *session;
+    enum imap_state state;
+    enum imap_mode mode;
+    struct imap_call *call; /* only while a command runs or receives its body */
+    char *tag;              /* of IDLE or AUTHENTICATE between lines */
+
+    /* framing.c: of the command in session_input() */
+    size_t searched;       /* no line end before this offset from `segment` on */
+    size_t segment;        /* where its last line begins: 0, or behind a literal */
+    uint64_t discard_left; /* octets of a literal still to be thrown away */
+    struct imap_append *append; /* while in IMAP_MODE_BODY */
+
+    /* after login */
+    struct account *account;
+    /* the selected mailbox */
+    mailbox_id mailbox;
+    struct view *view;       /* as the client knows it; NULL until first needed (imap_load_view) */
+    uint64_t known_modseq;   /* the state at SELECT, for loading the view later */
+    uint32_t known_uidnext;
+    uint32_t keywords_told;  /* how many keywords the last FLAGS response named */
+    struct seqrange *recent; /* uids that are \Recent in this session, ascending */
+    uint32_t recent_count;
+    bool is_read_only;       /* EXAMINE */
+    struct watcher watcher;
+    bool is_watching;
+    _Atomic bool has_news;   /* set by the hub: the mailbox has changed */
+    _Atomic bool is_idling;  /* news are to be told at once */
+
+    /* before login */
+    struct sasl_exchange *sasl;
+    unsigned failures;
+    unsigned bad_in_a_row;
+};
+
+/* ---- what commands use ---------------------------------------------------------------------------------------- */
+
+static inline struct strbuf *imap_out(struct imap *im)
+{
+    return session_output(im->session);
+}
+static inline const struct mail_app *imap_mail_app(const struct imap *im)
+{
+    return session_app(im->session);
+}
+/* "* " text CRLF. */
+void imap_untagged(struct imap *im, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Sets call->code. */
+void imap_set_code(struct imap_call *call, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Sets call->code to "COPYUID …" (RFC 4315 §3); nothing where no message was copied. */
+void imap_set_copyuid(struct imap_call *call, const struct uid_pairs *pairs);
+
+/* flags.c: bits and names. A name that is no keyword yet is made if may_create (in a write transaction). */
+enum status imap_flag_bits(struct txn *t, const struct imap_flags *flags, bool may_create, uint64_t *bits, struct err *err);
+/* "(\Seen \Recent $Forwarded)", with \Recent where the uid is so in this session. imap_need_keywords() first, once a call. */
+enum status imap_need_keywords(struct imap *im, struct imap_call *call, struct err *err);
+void imap_write_flags(struct imap *im, const struct imap_call *call, uint32_t uid, uint64_t flags, struct strbuf *out);
+bool imap_is_recent(const struct imap *im, uint32_t uid);
+
+/* The client's view of the selected mailbox; already there for rows with IMAP_NEEDS_VIEW. */
+enum status imap_load_view(struct imap *im, struct err *err);
