@@ -1,0 +1,203 @@
+/*
+ * smtp_command.c - see smtp_command.h. A line is cut once from left to right; parameters go to a small table and are then
+ * read by name, so that order does not matter and a parameter given twice is seen.
+ */
+#include "text/smtp_command.h"
+#include "text/charset.h"
+#include "base/banned.h"
+
+struct param {
+    struct span name, value;
+    bool has_value;
+};
+struct params {
+    struct param list[SMTP_PARAMS_MAX];
+    size_t count;
+};
+
+static struct span skip_spaces(struct span s)
+{
+    while (s.len && (s.p[0] == ' ' || s.p[0] == '\t'))
+        s = span_skip(s, 1);
+    return s;
+}
+
+bool smtp_command_split(struct span line, struct span *verb, struct span *args)
+{
+    if (line.len == 0 || memchr(line.p, '\r', line.len) || memchr(line.p, '\n', line.len) ||
+        memchr(line.p, '\0', line.len))
+        return false;
+    size_t n = 0;
+    while (n < line.len && ascii_is_alpha(line.p[n]))
+        n++;
+    if (n == 0 || (n < line.len && line.p[n] != ' ' && line.p[n] != '\t'))
+        return false;
+    *verb = span_take(line, n);
+    *args = span_trim(span_skip(line, n)); /* RFC 5321 §4.1.1: trailing white space is tolerated */
+    return true;
+}
+
+/* esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-") */
+static bool keyword_is_valid(struct span s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!ascii_is_alpha(s.p[i]) && !ascii_is_digit(s.p[i]) && (i == 0 || s.p[i] != '-'))
+            return false;
+    return s.len > 0;
+}
+
+/* esmtp-value = 1*(%d33-60 / %d62-126 / UTF8-non-ascii), RFC 6531 §3.3 */
+static bool value_is_valid(struct span s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c <= ' ' || c == '=' || c == 0x7f)
+            return false;
+    }
+    return s.len > 0 && utf8_is_valid(s);
+}
+
+static enum smtp_fault fault(struct err *err, enum smtp_fault f, const char *text)
+{
+    err_set(err, f == SMTP_UNKNOWN_PARAMETER ? ST_UNSUPPORTED : ST_SYNTAX, "%s", text);
+    return f;
+}
+
+static enum smtp_fault params_add(struct params *ps, struct span word, struct err *err)
+{
+    struct param p = {0};
+    p.has_value = span_cut(&word, '=', &p.name);
+    p.value = word;
+    if (!keyword_is_valid(p.name) || (p.has_value && !value_is_valid(p.value)))
+        return fault(err, SMTP_BAD_SYNTAX, "malformed parameter");
+    for (size_t i = 0; i < ps->count; i++)
+        if (span_ieq(ps->list[i].name, p.name))
+            return fault(err, SMTP_BAD_SYNTAX, "parameter given twice");
+    if (ps->count == SMTP_PARAMS_MAX)
+        return fault(err, SMTP_BAD_SYNTAX, "too many parameters");
+    ps->list[ps->count++] = p;
+    return SMTP_FINE;
+}
+
+/* What follows the path: *(SP parameter). */
+static enum smtp_fault params_parse(struct span rest, struct params *ps, struct err *err)
+{
+    ps->count = 0;
+    while (rest.len) {
+        if (rest.p[0] != ' ' && rest.p[0] != '\t')
+            return fault(err, SMTP_BAD_SYNTAX, "a space must stand before a parameter");
+        rest = skip_spaces(rest);
+        size_t n = 0;
+        while (n < rest.len && rest.p[n] != ' ' && rest.p[n] != '\t')
+            n++;
+        if (n) {
+            enum smtp_fault f = params_add(ps, span_take(rest, n), err);
+            if (f != SMTP_FINE)
+                return f;
+        }
+        rest = span_skip(rest, n);
+    }
+    return SMTP_FINE;
+}
+
+/* "FROM:" and the path. RFC 5321 §3.3 allows no space behind the colon; so many clients send one that it is read over. */
+static enum smtp_fault prefixed_path(struct arena *a, struct span *args, struct span prefix, bool is_reverse,
+                                     struct mailbox_address *out, struct err *err)
+{
+    if (!span_istarts(*args, prefix)) {
+        err_set(err, ST_SYNTAX, "%.*s<address> expected", SPAN_ARG(prefix));
+        return SMTP_BAD_SYNTAX;
+    }
+    *args = skip_spaces(span_skip(*args, prefix.len));
+    if (args->len == 0 || args->p[0] != '<')
+        return fault(err, SMTP_BAD_SYNTAX, "an address in angle brackets expected");
+    return path_parse(a, args, true, is_reverse, !is_reverse, out, err) == ST_OK ? SMTP_FINE : SMTP_BAD_ADDRESS;
+}
+
+static bool is_ascii(struct span s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if ((unsigned char)s.p[i] >= 0x80)
+            return false;
+    return true;
+}
+
+static enum smtp_fault check_utf8(const struct mailbox_address *m, bool is_smtputf8, struct err *err)
+{
+    if (is_smtputf8 || (is_ascii(m->local_part) && is_ascii(m->domain)))
+        return SMTP_FINE;
+    return fault(err, SMTP_NEEDS_SMTPUTF8, "an address beyond ASCII needs SMTPUTF8");
+}
+
+static enum smtp_fault mail_param(const struct param *p, bool is_internal, struct smtp_mail_args *out, struct err *err)
+{
+    if (span_ieq(p->name, SPAN("SIZE"))) {
+        out->has_size = p->value.len <= 20 && span_to_u64(p->value, UINT64_MAX, &out->size); /* RFC 1870 §4: 1*20DIGIT */
+        return out->has_size ? SMTP_FINE : fault(err, SMTP_BAD_SYNTAX, "SIZE= is not a number");
+    }
+    if (span_ieq(p->name, SPAN("BODY"))) {
+        out->is_8bit = span_ieq(p->value, SPAN("8BITMIME"));
+        bool is_known = out->is_8bit || span_ieq(p->value, SPAN("7BIT"));
+        return is_known ? SMTP_FINE : fault(err, SMTP_BAD_SYNTAX, "BODY= is neither 7BIT nor 8BITMIME");
+    }
+    if (span_ieq(p->name, SPAN("SMTPUTF8"))) {
+        out->is_smtputf8 = true;
+        return p->has_value ? fault(err, SMTP_BAD_SYNTAX, "SMTPUTF8 takes no value") : SMTP_FINE;
+    }
+    if (span_ieq(p->name, SPAN("AUTH"))) /* RFC 4954 §5: taken, and as from an untrusted client not used */
+        return p->has_value ? SMTP_FINE : fault(err, SMTP_BAD_SYNTAX, "AUTH= needs a value");
+    if (is_internal && span_ieq(p->name, SPAN("XTRACE"))) {
+        out->trace = p->value;
+        return smtp_trace_is_valid(p->value) ? SMTP_FINE : fault(err, SMTP_BAD_SYNTAX, "XTRACE= is no trace id");
+    }
+    return fault(err, SMTP_UNKNOWN_PARAMETER, "parameter of MAIL not known");
+}
+
+enum smtp_fault smtp_mail_parse(struct arena *a, struct span args, bool is_internal, struct smtp_mail_args *out,
+                                struct err *err)
+{
+    *out = (struct smtp_mail_args){0};
+    enum smtp_fault f = prefixed_path(a, &args, SPAN("FROM:"), true, &out->from, err);
+    struct params ps;
+    if (f == SMTP_FINE)
+        f = params_parse(args, &ps, err);
+    for (size_t i = 0; f == SMTP_FINE && i < ps.count; i++)
+        f = mail_param(&ps.list[i], is_internal, out, err);
+    return f == SMTP_FINE ? check_utf8(&out->from, out->is_smtputf8, err) : f;
+}
+
+enum smtp_fault smtp_rcpt_parse(struct arena *a, struct span args, bool is_smtputf8, struct mailbox_address *out,
+                                struct err *err)
+{
+    *out = (struct mailbox_address){0};
+    enum smtp_fault f = prefixed_path(a, &args, SPAN("TO:"), false, out, err);
+    struct params ps;
+    if (f == SMTP_FINE)
+        f = params_parse(args, &ps, err);
+    if (f == SMTP_FINE && ps.count)
+        f = fault(err, SMTP_UNKNOWN_PARAMETER, "parameter of RCPT not known");
+    return f == SMTP_FINE ? check_utf8(out, is_smtputf8, err) : f;
+}
+
+bool smtp_trace_is_valid(struct span trace)
+{
+    for (size_t i = 0; i < trace.len; i++)
+        if (!ascii_is_alpha(trace.p[i]) && !ascii_is_digit(trace.p[i]))
+            return false;
+    return trace.len >= 1 && trace.len <= SMTP_TRACE_MAX;
+}
+
+bool smtp_hello_is_valid(struct span name)
+{
+    if (name.len == 0 || name.len > DOMAIN_MAX || !utf8_is_valid(name))
+        return false;
+    struct span inner = name;
+    if (name.len > 2 && name.p[0] == '[' && name.p[name.len - 1] == ']')
+        inner = span_slice(name, 1, name.len - 1);
+    for (size_t i = 0; i < inner.len; i++) {
+        unsigned char c = (unsigned char)inner.p[i];
+        if (c <= ' ' || c == 0x7f || strchr("()<>[]\\\",;@", c))
+            return false;
+    }
+    return true;
+}
