@@ -13,6 +13,7 @@
  * session itself owns a few hundred bytes, so that an idle one costs nothing to speak of.
  */
 #pragma once
+#include "imap/framing.h"
 #include "imap/imap.h"
 #include "store/hub.h"
 #include "store/mail_app.h"
@@ -69,6 +70,7 @@ struct imap_call {
     /* What run() may set. */
     struct span code;    /* response code of the OK, without brackets: "COPYUID 38505 304 3956" (in the arena) */
     const char *text;    /* of the OK; default: "<NAME> completed" */
+    const char *no_code; /* response code of a NO, in place of the status's own: "BADCHARSET (UTF-8)" */
     bool is_answered;    /* run() has written the tagged response, or there will be none */
     enum next next;      /* default NEXT_AGAIN */
     struct imap_own_change own;
@@ -84,7 +86,7 @@ struct imap_call {
     bool has_keywords;
     struct imap_news *news;
     enum status status;
-    struct err *err;
+    struct err failure;
 };
 
 /* What the bytes that come in are. */
@@ -103,14 +105,11 @@ struct imap {
     struct imap_call *call; /* only while a command runs or receives its body */
     char *tag;              /* of IDLE or AUTHENTICATE between lines */
 
-    /* framing.c: of the command in session_input() */
-    size_t searched;       /* no line end before this offset from `segment` on */
-    size_t segment;        /* where its last line begins: 0, or behind a literal */
-    uint64_t discard_left; /* octets of a literal still to be thrown away */
-    struct imap_append *append; /* while in IMAP_MODE_BODY */
+    struct framing framing;     /* of the command in session_input() */
+    uint64_t literal_left;      /* octets of a literal still to come, in IMAP_MODE_BODY and IMAP_MODE_DISCARD */
+    struct imap_append *append; /* while a message comes in */
 
-    /* after login */
-    struct account *account;
+    struct account *account; /* after login */
     /* the selected mailbox */
     mailbox_id mailbox;
     struct view *view;       /* as the client knows it; NULL until first needed (imap_load_view) */
@@ -125,10 +124,10 @@ struct imap {
     _Atomic bool has_news;   /* set by the hub: the mailbox has changed */
     _Atomic bool is_idling;  /* news are to be told at once */
 
+    unsigned bad_in_a_row; /* commands answered with BAD */
     /* before login */
-    struct sasl_exchange *sasl;
+    struct imap_login *login; /* during AUTHENTICATE */
     unsigned failures;
-    unsigned bad_in_a_row;
 };
 
 /* ---- what commands use ---------------------------------------------------------------------------------------- */

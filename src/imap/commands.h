@@ -1,0 +1,47 @@
+/*
+ * commands.h - the functions of the command table (table.c), one for each command or family. Only for src/imap.
+ */
+#pragma once
+#include "imap/session.h"
+
+#define IMAP_RUN(name) enum status name(struct imap *im, struct imap_call *call, struct err *err)
+
+/* cmd_any.c */
+IMAP_RUN(cmd_capability);
+IMAP_RUN(cmd_noop); /* CHECK, too */
+IMAP_RUN(cmd_logout);
+IMAP_RUN(cmd_id);
+IMAP_RUN(cmd_enable);
+IMAP_RUN(cmd_namespace);
+/* cmd_login.c */
+IMAP_RUN(cmd_starttls);
+IMAP_RUN(cmd_authenticate);
+IMAP_RUN(cmd_login);
+/* cmd_select.c */
+IMAP_RUN(cmd_select);
+IMAP_RUN(cmd_examine);
+IMAP_RUN(cmd_close);
+IMAP_RUN(cmd_unselect);
+/* cmd_mailbox.c */
+IMAP_RUN(cmd_create);
+IMAP_RUN(cmd_delete);
+IMAP_RUN(cmd_rename);
+IMAP_RUN(cmd_subscribe);
+IMAP_RUN(cmd_unsubscribe);
+/* cmd_list.c */
+IMAP_RUN(cmd_list);
+IMAP_RUN(cmd_lsub);
+/* cmd_status.c */
+IMAP_RUN(cmd_status);
+/* cmd_append.c */
+IMAP_RUN(cmd_append);
+/* cmd_expunge.c */
+IMAP_RUN(cmd_expunge); /* UID EXPUNGE, too */
+/* cmd_idle.c */
+IMAP_RUN(cmd_idle);
+/* cmd_fetch.c, cmd_search.c, cmd_store.c, cmd_copy.c; the UID forms, too */
+IMAP_RUN(cmd_fetch);
+IMAP_RUN(cmd_search);
+IMAP_RUN(cmd_store);
+IMAP_RUN(cmd_copy);
+IMAP_RUN(cmd_move);
