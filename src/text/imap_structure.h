@@ -9,7 +9,8 @@
 #include "text/mime.h"
 
 enum {
-    IMAP_STRUCTURE_MAX = 4 << 20,    /* octets of one text, beyond which addresses, parameters and envelopes are left out */
+    IMAP_STRUCTURE_MAX =
+        4 << 20, /* octets of one text, beyond which addresses, parameters and envelopes are left out */
     IMAP_STRUCTURE_STRING_MAX = 65536, /* a longer subject, file name… is cut */
 };
 
@@ -20,7 +21,8 @@ void imap_envelope_write(struct arena *a, struct span header_block, struct strbu
 void imap_body_write(struct arena *a, const struct mime_message *m, struct span message, bool is_extended,
                      struct strbuf *out);
 
-/* A string: quoted where RFC 3501 §4.3 allows it (7-bit, no CR, LF), else a literal. NULs are dropped, IMAP has none. */
+/* A string: quoted where RFC 3501 §4.3 allows it (7-bit, no CR, LF), else a literal. NULs are dropped, IMAP has none.
+ */
 void imap_string_write(struct span s, struct strbuf *out);
 /* The same, NIL where there is none. */
 void imap_nstring_write(bool has, struct span s, struct strbuf *out);

@@ -33,9 +33,10 @@ struct mime_part {
     uint8_t kind;          /* enum mime_kind */
     uint8_t encoding;      /* enum mime_encoding; of multiparts and embedded messages MIME_7BIT, _8BIT or _BINARY */
     uint16_t depth;
-    uint64_t header_offset, header_size; /* MIME header of the part, with its empty line; for an embedded message: its header */
+    uint64_t header_offset,
+        header_size; /* MIME header of the part, with its empty line; for an embedded message: its header */
     uint64_t body_offset, body_size;
-    uint32_t body_lines;   /* number of line ends in the body */
+    uint32_t body_lines;       /* number of line ends in the body */
     struct span type, subtype; /* lower case, e.g. "text", "plain" */
     struct span charset;       /* of text parts, as sent; empty: none (us-ascii, RFC 2045 §5.2) */
 };
@@ -61,18 +62,19 @@ bool mime_find_section(const struct mime_message *m, const uint32_t *numbers, si
  *   HEADER  no numbers: the message's header; else that of the message inside a message/rfc822 part
  *   TEXT    no numbers: the message's body; else the body of the message inside a message/rfc822 part
  *   MIME    only with numbers: the part's own MIME header
- * Headers come with their empty line. The numbers are needed, not only the part, because BODY[1.HEADER] and BODY[HEADER]
- * of a message that is itself of type message/rfc822 both lead to part 0. False where there is no such part, or where
- * it has no such section (HEADER of a text part): FETCH answers NIL. */
+ * Headers come with their empty line. The numbers are needed, not only the part, because BODY[1.HEADER] and
+ * BODY[HEADER] of a message that is itself of type message/rfc822 both lead to part 0. False where there is no such
+ * part, or where it has no such section (HEADER of a text part): FETCH answers NIL. */
 enum mime_section { MIME_SECTION_WHOLE, MIME_SECTION_HEADER, MIME_SECTION_TEXT, MIME_SECTION_MIME };
 bool mime_section_range(const struct mime_message *m, const uint32_t *numbers, size_t count, enum mime_section section,
                         uint64_t *offset, uint64_t *size);
 
 /* The part's content decoded from its transfer encoding; for text parts also to UTF-8 when as_text (then cut between
- * characters). At most `limit` octets are appended. Multiparts and embedded messages give their octets as they stand. */
+ * characters). At most `limit` octets are appended. Multiparts and embedded messages give their octets as they stand.
+ */
 void mime_decode_part(const struct mime_message *m, uint32_t part, struct span message, bool as_text, size_t limit,
                       struct strbuf *out);
 
-/* text/html (in UTF-8) to plain text: tags, scripts, styles, comments dropped, entities resolved, white space collapsed,
- * blocks on lines of their own. For SEARCH and PREVIEW. */
+/* text/html (in UTF-8) to plain text: tags, scripts, styles, comments dropped, entities resolved, white space
+ * collapsed, blocks on lines of their own. For SEARCH and PREVIEW. */
 void html_to_text(struct span html, struct strbuf *out);
