@@ -236,6 +236,9 @@ static enum status read_piece(struct maildrop *d, struct strbuf *piece, struct e
     TRY(content_read(t, view_message(d->view, d->next)->content, d->offset, BODY_PIECE, piece, err));
     if (piece->len == 0)
         return err_set(err, ST_NOTFOUND, "the message was removed by another session");
+    /* A CRLF is not cut in two: the dot behind it would not be seen to begin a line. */
+    if (piece->len > 1 && piece->p[piece->len - 1] == '\r' && d->offset + piece->len < d->end)
+        strbuf_truncate(piece, piece->len - 1);
     return ST_OK;
 }
 
