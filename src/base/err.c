@@ -17,12 +17,21 @@ const char *status_name(enum status st)
     return (unsigned)st < ST_COUNT ? names[st] : "unknown";
 }
 
+/* What goes to a client stays printable ASCII, whatever a stranger's words brought into the text. */
+static void make_printable(char *text)
+{
+    for (; *text; text++)
+        if (*text < 0x20 || *text > 0x7e)
+            *text = '?';
+}
+
 enum status err_set(struct err *err, enum status st, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(err->client, sizeof err->client, fmt, ap);
     va_end(ap);
+    make_printable(err->client);
     snprintf(err->operator_text, sizeof err->operator_text, "%s", err->client);
     return err->status = st;
 }

@@ -13,7 +13,10 @@ static const char *role_name = "tassis";
 static _Atomic int min_level = LOG_INFO;
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
-enum { TAIL = 8 }; /* room kept for "…" quoting and the newline */
+enum {
+    TAIL = 2,        /* room kept for a closing quote and the newline */
+    ESCAPED_MAX = 4, /* "\x0a" */
+};
 
 void log_set_role(const char *role)
 {
@@ -30,9 +33,15 @@ static bool dropped(const struct log_line *l)
     return (int)l->level < atomic_load_explicit(&min_level, memory_order_relaxed);
 }
 
+static size_t room_of(const struct log_line *l)
+{
+    const size_t end = sizeof l->text - TAIL;
+    return l->len < end ? end - l->len : 0;
+}
+
 static void put(struct log_line *l, const char *p, size_t n)
 {
-    size_t room = sizeof l->text - TAIL - l->len;
+    size_t room = room_of(l);
     if (n > room)
         n = room;
     memcpy(l->text + l->len, p, n);
@@ -49,20 +58,20 @@ static void put_quoted(struct log_line *l, struct span v)
     put(l, "\"", 1);
     for (size_t i = 0; i < v.len; i++) {
         unsigned char c = (unsigned char)v.p[i];
-        char hex[5];
-        if (sizeof l->text - TAIL - l->len < sizeof hex)
+        char hex[ESCAPED_MAX + 1];
+        if (room_of(l) < ESCAPED_MAX)
             break;
         if (c == '"' || c == '\\') {
             put(l, "\\", 1);
             put(l, &v.p[i], 1);
         } else if (c < 0x20 || c == 0x7f) {
             snprintf(hex, sizeof hex, "\\x%02x", c);
-            put(l, hex, 4);
+            put(l, hex, ESCAPED_MAX);
         } else {
             put(l, &v.p[i], 1);
         }
     }
-    put(l, "\"", 1);
+    l->text[l->len++] = '"'; /* a value that was cut is closed all the same: TAIL has room for it */
 }
 
 void log_begin(struct log_line *l, enum log_level level, const char *event)
@@ -83,10 +92,11 @@ void log_begin(struct log_line *l, enum log_level level, const char *event)
 
 void log_span(struct log_line *l, const char *key, struct span v)
 {
-    if (dropped(l) || v.len == 0)
-        return;
+    const size_t key_len = strlen(key);
+    if (dropped(l) || v.len == 0 || room_of(l) < key_len + sizeof " =\"" + ESCAPED_MAX)
+        return; /* a line that is full gets no further pairs */
     put(l, " ", 1);
-    put(l, key, strlen(key));
+    put(l, key, key_len);
     put(l, "=", 1);
     for (size_t i = 0; i < v.len; i++)
         if (!is_plain(v.p[i])) {

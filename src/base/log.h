@@ -4,8 +4,8 @@
  *   2026-01-31T12:00:00.123Z mail info login session=3fk2a9 account=alice@example.test protocol=imap
  *
  * Values with anything but [A-Za-z0-9._:/@+,<>[]-] are quoted, with control bytes, quotes and backslashes escaped, so
- * that nothing a stranger sends can forge a line. Each line is one write(2) of at most 2 KB. Never log passwords,
- * tickets, tokens or message bodies. Any thread.
+ * that nothing a stranger sends can forge a line. Each line is one write(2) of at most 2 KB; what does not fit
+ * is cut or left out. Never log passwords, tickets, tokens or message bodies. Any thread.
  *
  *   LOG_INFO("delivered", "session=%s", s->id, "trace=%s", trace, "size=%zu", size)
  *
