@@ -1,0 +1,53 @@
+/*
+ * imap_fetch_args.h - what a FETCH asks for (RFC 3501 §6.4.5, fetch-att of §9), as a row of items.
+ *
+ * Macros are resolved, section numbers read, and each item has the label under which the answer names it. Lives in the
+ * arena of the arguments; spans may point into the command. Pure; one thread.
+ */
+#pragma once
+#include "text/imap_lexer.h"
+#include "text/mime.h"
+
+enum {
+    FETCH_ITEMS_MAX = 1000,        /* of one command */
+    FETCH_FIELDS_MAX = 1000,       /* header field names of one section */
+    FETCH_SECTION_DEPTH_MAX = 100, /* numbers of a section, as parts are not nested deeper */
+};
+
+enum fetch_kind {
+    FETCH_FLAGS,
+    FETCH_UID,
+    FETCH_INTERNALDATE,
+    FETCH_SIZE,          /* RFC822.SIZE */
+    FETCH_ENVELOPE,
+    FETCH_BODY,          /* BODY without a section */
+    FETCH_BODYSTRUCTURE,
+    FETCH_SECTION        /* BODY[...], RFC822, RFC822.HEADER, RFC822.TEXT: octets of the message */
+};
+
+enum fetch_fields { FETCH_FIELDS_ALL, FETCH_FIELDS_ONLY, FETCH_FIELDS_NOT }; /* HEADER, HEADER.FIELDS, HEADER.FIELDS.NOT */
+
+struct fetch_item {
+    enum fetch_kind kind;
+    struct span label; /* "FLAGS", "BODY[1.HEADER.FIELDS (SUBJECT)]<0>" */
+    /* Of FETCH_SECTION: */
+    uint32_t *numbers; /* of the part; none: the message */
+    size_t depth;
+    enum mime_section section;
+    enum fetch_fields fields_mode;
+    struct span *fields;
+    size_t field_count;
+    bool is_partial;
+    uint64_t offset, size; /* of the partial */
+};
+
+struct fetch_args {
+    struct fetch_item *items;
+    size_t count;
+    bool sets_seen; /* an item that is no PEEK reads the text (RFC 3501 §6.4.5) */
+};
+
+/* Reads a macro, one item or a list of items; what may follow is the caller's. */
+enum status fetch_args_parse(struct imap_args *args, struct fetch_args *out, struct err *err);
+/* Whether one of the items is of that kind. */
+bool fetch_args_has(const struct fetch_args *f, enum fetch_kind kind);

@@ -1,0 +1,245 @@
+/*
+ * imap_search_args.c - see imap_search_args.h. A table of keys says what follows each; the few with structure (NOT, OR,
+ * parentheses) call the reader of one key again, counted against SEARCH_DEPTH_MAX.
+ */
+#include "text/imap_search_args.h"
+#include "text/charset.h"
+#include "base/banned.h"
+
+enum operand { OPERAND_NONE, OPERAND_TEXT, OPERAND_FIELD_TEXT, OPERAND_KEYWORD, OPERAND_DAY, OPERAND_NUMBER, OPERAND_UIDS };
+
+static const struct key_name {
+    const char *name;
+    enum search_kind kind;
+    bool is_negated;
+    enum operand operand;
+    unsigned flag;
+    const char *field; /* of those keys that are short for HEADER */
+} key_names[] = {
+    {"ALL", SEARCH_ALL, false, OPERAND_NONE, 0, NULL},
+    {"ANSWERED", SEARCH_FLAGS, false, OPERAND_NONE, IMAP_FLAG_ANSWERED, NULL},
+    {"BCC", SEARCH_HEADER, false, OPERAND_TEXT, 0, "Bcc"},
+    {"BEFORE", SEARCH_BEFORE, false, OPERAND_DAY, 0, NULL},
+    {"BODY", SEARCH_BODY, false, OPERAND_TEXT, 0, NULL},
+    {"CC", SEARCH_HEADER, false, OPERAND_TEXT, 0, "Cc"},
+    {"DELETED", SEARCH_FLAGS, false, OPERAND_NONE, IMAP_FLAG_DELETED, NULL},
+    {"DRAFT", SEARCH_FLAGS, false, OPERAND_NONE, IMAP_FLAG_DRAFT, NULL},
+    {"FLAGGED", SEARCH_FLAGS, false, OPERAND_NONE, IMAP_FLAG_FLAGGED, NULL},
+    {"FROM", SEARCH_HEADER, false, OPERAND_TEXT, 0, "From"},
+    {"HEADER", SEARCH_HEADER, false, OPERAND_FIELD_TEXT, 0, NULL},
+    {"KEYWORD", SEARCH_KEYWORD, false, OPERAND_KEYWORD, 0, NULL},
+    {"LARGER", SEARCH_LARGER, false, OPERAND_NUMBER, 0, NULL},
+    {"OLD", SEARCH_RECENT, true, OPERAND_NONE, 0, NULL},
+    {"ON", SEARCH_ON, false, OPERAND_DAY, 0, NULL},
+    {"RECENT", SEARCH_RECENT, false, OPERAND_NONE, 0, NULL},
+    {"SEEN", SEARCH_FLAGS, false, OPERAND_NONE, IMAP_FLAG_SEEN, NULL},
+    {"SENTBEFORE", SEARCH_SENTBEFORE, false, OPERAND_DAY, 0, NULL},
+    {"SENTON", SEARCH_SENTON, false, OPERAND_DAY, 0, NULL},
+    {"SENTSINCE", SEARCH_SENTSINCE, false, OPERAND_DAY, 0, NULL},
+    {"SINCE", SEARCH_SINCE, false, OPERAND_DAY, 0, NULL},
+    {"SMALLER", SEARCH_SMALLER, false, OPERAND_NUMBER, 0, NULL},
+    {"SUBJECT", SEARCH_HEADER, false, OPERAND_TEXT, 0, "Subject"},
+    {"TEXT", SEARCH_TEXT, false, OPERAND_TEXT, 0, NULL},
+    {"TO", SEARCH_HEADER, false, OPERAND_TEXT, 0, "To"},
+    {"UID", SEARCH_UID, false, OPERAND_UIDS, 0, NULL},
+    {"UNANSWERED", SEARCH_FLAGS, true, OPERAND_NONE, IMAP_FLAG_ANSWERED, NULL},
+    {"UNDELETED", SEARCH_FLAGS, true, OPERAND_NONE, IMAP_FLAG_DELETED, NULL},
+    {"UNDRAFT", SEARCH_FLAGS, true, OPERAND_NONE, IMAP_FLAG_DRAFT, NULL},
+    {"UNFLAGGED", SEARCH_FLAGS, true, OPERAND_NONE, IMAP_FLAG_FLAGGED, NULL},
+    {"UNKEYWORD", SEARCH_KEYWORD, true, OPERAND_KEYWORD, 0, NULL},
+    {"UNSEEN", SEARCH_FLAGS, true, OPERAND_NONE, IMAP_FLAG_SEEN, NULL},
+};
+
+struct reader {
+    struct imap_args *args;
+    struct search_last last;
+    struct span charset;
+    size_t keys, texts;
+    unsigned depth;
+};
+
+static enum status key(struct reader *r, struct search_key **out, struct err *err);
+
+static enum status new_key(struct reader *r, enum search_kind kind, struct search_key **out, struct err *err)
+{
+    if (++r->keys > SEARCH_KEYS_MAX)
+        return err_set(err, ST_LIMIT, "more than %d search keys", SEARCH_KEYS_MAX);
+    *out = arena_alloc(r->args->arena, sizeof **out);
+    (*out)->kind = kind;
+    return ST_OK;
+}
+
+/* Behind all children that cost no more, so that their order otherwise stays the client's. */
+static void add_child(struct search_key *parent, struct search_key *child)
+{
+    struct search_key **at = &parent->child;
+    while (*at && (*at)->cost <= child->cost)
+        at = &(*at)->next;
+    child->next = *at;
+    *at = child;
+    if (child->cost > parent->cost)
+        parent->cost = child->cost;
+}
+
+/* ---- operands ----------------------------------------------------------------------------------------------- */
+
+static enum status text_operand(struct reader *r, struct search_key *k, struct err *err)
+{
+    struct span text;
+    if (++r->texts > SEARCH_TEXTS_MAX)
+        return err_set(err, ST_LIMIT, "more than %d texts in one SEARCH", SEARCH_TEXTS_MAX);
+    TRY(args_astring(r->args, &text, err));
+    AUTO_STRBUF utf8 = STRBUF_INIT;
+    AUTO_STRBUF folded = STRBUF_INIT;
+    charset_to_utf8(r->charset, text, &utf8);
+    text_fold(strbuf_span(&utf8), &folded);
+    k->text = arena_strbuf(r->args->arena, &folded);
+    return ST_OK;
+}
+
+static enum status operand(struct reader *r, enum operand what, struct search_key *k, struct err *err)
+{
+    uint32_t number;
+    if (what == OPERAND_NONE)
+        return ST_OK;
+    TRY(args_sp(r->args, err));
+    switch (what) {
+    case OPERAND_FIELD_TEXT:
+        TRY(args_astring(r->args, &k->name, err));
+        TRY(args_sp(r->args, err));
+        return text_operand(r, k, err);
+    case OPERAND_TEXT:
+        return text_operand(r, k, err);
+    case OPERAND_KEYWORD:
+        return args_atom(r->args, &k->name, err);
+    case OPERAND_DAY:
+        return args_date(r->args, &k->day, err);
+    case OPERAND_NUMBER:
+        TRY(args_number(r->args, &number, err));
+        k->number = number;
+        return ST_OK;
+    case OPERAND_UIDS:
+        return args_seqset(r->args, r->last.uid, &k->set, err);
+    case OPERAND_NONE:
+        break;
+    }
+    return ST_OK;
+}
+
+static enum search_cost cost_of(enum search_kind kind)
+{
+    if (kind == SEARCH_BODY || kind == SEARCH_TEXT)
+        return SEARCH_COST_BODY;
+    return kind >= SEARCH_SENTBEFORE ? SEARCH_COST_HEADER : SEARCH_COST_VIEW;
+}
+
+static enum status named_key(struct reader *r, const struct key_name *name, struct search_key **out, struct err *err)
+{
+    TRY(new_key(r, name->kind, out, err));
+    struct search_key *k = *out;
+    k->is_negated = name->is_negated;
+    k->number = name->flag;
+    k->cost = cost_of(k->kind);
+    if (name->field)
+        k->name = span_cstr(name->field);
+    return operand(r, name->operand, k, err);
+}
+
+/* ---- structure ---------------------------------------------------------------------------------------------- */
+
+/* "(" key *(SP key) ")" */
+static enum status group(struct reader *r, struct search_key **out, struct err *err)
+{
+    TRY(args_char(r->args, '(', err));
+    TRY(new_key(r, SEARCH_AND, out, err));
+    do {
+        struct search_key *child;
+        TRY(key(r, &child, err));
+        add_child(*out, child);
+    } while (args_take(r->args, ' '));
+    return args_char(r->args, ')', err);
+}
+
+static enum status or_key(struct reader *r, struct search_key **out, struct err *err)
+{
+    TRY(new_key(r, SEARCH_OR, out, err));
+    for (int i = 0; i < 2; i++) {
+        struct search_key *child;
+        TRY(args_sp(r->args, err));
+        TRY(key(r, &child, err));
+        add_child(*out, child);
+    }
+    return ST_OK;
+}
+
+static enum status not_key(struct reader *r, struct search_key **out, struct err *err)
+{
+    TRY(args_sp(r->args, err));
+    TRY(key(r, out, err));
+    (*out)->is_negated = !(*out)->is_negated;
+    return ST_OK;
+}
+
+/* RFC 3501 §6.4.4: NEW is (RECENT UNSEEN). */
+static enum status new_messages_key(struct reader *r, struct search_key **out, struct err *err)
+{
+    struct search_key *recent, *unseen;
+    TRY(new_key(r, SEARCH_AND, out, err));
+    TRY(new_key(r, SEARCH_RECENT, &recent, err));
+    TRY(new_key(r, SEARCH_FLAGS, &unseen, err));
+    unseen->number = IMAP_FLAG_SEEN;
+    unseen->is_negated = true;
+    add_child(*out, recent);
+    add_child(*out, unseen);
+    return ST_OK;
+}
+
+static enum status key_by_first_byte(struct reader *r, struct search_key **out, struct err *err)
+{
+    struct imap_args *args = r->args;
+    if (args_next_is(args, '('))
+        return group(r, out, err);
+    if (args_next_is(args, '*') || (args->rest.len && ascii_is_digit(args->rest.p[0]))) {
+        TRY(new_key(r, SEARCH_SEQ, out, err));
+        return args_seqset(args, r->last.seq, &(*out)->set, err);
+    }
+    if (args_take_word(args, "NOT"))
+        return not_key(r, out, err);
+    if (args_take_word(args, "OR"))
+        return or_key(r, out, err);
+    if (args_take_word(args, "NEW"))
+        return new_messages_key(r, out, err);
+    for (size_t i = 0; i < sizeof key_names / sizeof *key_names; i++)
+        if (args_take_word(args, key_names[i].name))
+            return named_key(r, &key_names[i], out, err);
+    return args_expected(args, "a search key", err);
+}
+
+static enum status key(struct reader *r, struct search_key **out, struct err *err)
+{
+    if (++r->depth > SEARCH_DEPTH_MAX)
+        return err_set(err, ST_LIMIT, "search keys are nested too deep");
+    TRY(key_by_first_byte(r, out, err));
+    r->depth--;
+    return ST_OK;
+}
+
+enum status search_args_parse(struct imap_args *args, struct search_last last, struct search_args *out, struct err *err)
+{
+    struct reader r = {.args = args, .last = last};
+    if (args_take_word(args, "CHARSET")) {
+        TRY(args_sp(args, err));
+        TRY(args_astring(args, &r.charset, err));
+        if (!charset_is_known(r.charset))
+            return err_set(err, ST_UNSUPPORTED, "this charset is not known");
+        TRY(args_sp(args, err));
+    }
+    TRY(new_key(&r, SEARCH_AND, &out->root, err));
+    do {
+        struct search_key *child;
+        TRY(key(&r, &child, err));
+        add_child(out->root, child);
+    } while (args_take(args, ' '));
+    out->keys = r.keys;
+    return args_end(args, err);
+}

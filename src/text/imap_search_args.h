@@ -1,0 +1,65 @@
+/*
+ * imap_search_args.h - a SEARCH program (RFC 3501 §6.4.4), as a bounded tree of keys.
+ *
+ * Whoever evaluates the tree gets it ready: texts are already UTF-8 and folded (text_fold), names of headers as sent,
+ * NOT stands as a bit of the key it negates, and of several keys the one that costs least comes first. Lives in the
+ * arena of the arguments; spans may point into the command. Pure; one thread.
+ */
+#pragma once
+#include "text/imap_lexer.h"
+
+enum {
+    SEARCH_KEYS_MAX = 5000,  /* of one command */
+    SEARCH_TEXTS_MAX = 200,  /* of these, keys that look for a text */
+    SEARCH_DEPTH_MAX = 200   /* parentheses, OR and NOT in each other */
+};
+
+enum search_kind {
+    SEARCH_ALL,
+    SEARCH_AND,
+    SEARCH_OR,
+    SEARCH_SEQ,        /* set: sequence numbers */
+    SEARCH_UID,        /* set: uids */
+    SEARCH_FLAGS,      /* number: IMAP_FLAG_ bits, all of which are set */
+    SEARCH_KEYWORD,    /* name */
+    SEARCH_RECENT,
+    SEARCH_LARGER,     /* number */
+    SEARCH_SMALLER,
+    SEARCH_BEFORE,     /* day, of the internal date */
+    SEARCH_ON,
+    SEARCH_SINCE,
+    SEARCH_SENTBEFORE, /* day, of the Date field */
+    SEARCH_SENTON,
+    SEARCH_SENTSINCE,
+    SEARCH_HEADER,     /* name, text */
+    SEARCH_BODY,       /* text, in the bodies of the parts */
+    SEARCH_TEXT        /* text, in header or bodies */
+};
+
+enum search_cost { SEARCH_COST_VIEW, SEARCH_COST_HEADER, SEARCH_COST_BODY }; /* what has to be read to know */
+
+struct search_key {
+    enum search_kind kind;
+    bool is_negated;
+    enum search_cost cost;
+    struct span name;
+    struct span text;
+    uint64_t number;
+    int64_t day;
+    struct seqset *set;
+    struct search_key *child; /* of AND and OR: the first; cheapest first */
+    struct search_key *next;
+};
+
+struct search_args {
+    struct search_key *root;
+    size_t keys;
+};
+
+/* What "*" stands for in a set of sequence numbers and in one of uids. */
+struct search_last {
+    uint32_t seq, uid;
+};
+
+/* Reads "[CHARSET astring SP] key *(SP key)" to the end of the arguments. ST_UNSUPPORTED: the charset is not known. */
+enum status search_args_parse(struct imap_args *args, struct search_last last, struct search_args *out, struct err *err);
