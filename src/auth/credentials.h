@@ -14,7 +14,7 @@ enum status credentials_open(const char *path, bool may_create, struct credentia
 void credentials_free(struct credentials **c);
 AUTO_DEFINE(credentials)
 
-enum { PASSWORD_MAX = 512 };
+enum { PASSWORD_MAX = 511 }; /* what crypt_r takes */
 enum status credentials_set_password(struct credentials *c, struct span account, struct span password,
                                      struct err *err);
 /* A ready verifier from another server; ST_UNSUPPORTED where crypt(3) does not know its form. */
@@ -24,3 +24,5 @@ enum status credentials_remove(struct credentials *c, struct span account, struc
 /* ST_DENIED for a wrong password and for an unknown account alike, after the same work. Slow by intention, but for a password that was
  * right in the last minutes (kept as a keyed hash in memory; dropped as soon as the file changes). */
 enum status credentials_check(struct credentials *c, struct span account, struct span password, struct err *err);
+/* Whether credentials_check() would answer ST_OK from memory, without the slow work. */
+bool credentials_is_cached(struct credentials *c, struct span account, struct span password);

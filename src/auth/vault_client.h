@@ -31,6 +31,7 @@ void sasl_exchange_free(struct sasl_exchange **x);
 
 enum status vault_redeem(struct vault_client *c, const uint8_t ticket[VAULT_TICKET_BYTES], struct strbuf *account,
                          struct err *err);
+/* key: its id, as VAULT_CERTIFICATES gives it. */
 enum status vault_sign(struct vault_client *c, uint32_t key, enum tls_sign_scheme scheme, struct span input,
                        struct strbuf *out, struct err *err);
 /* A TLS context with the vault's certificates, signing through the vault. */

@@ -1,0 +1,20 @@
+/*
+ * login_guard.h - slows down who guesses passwords: each network address has a bucket of wrong logins that refills
+ * slowly.
+ *
+ * When it is empty, logins from there are answered "try again later" without looking at the password, except those that
+ * the login cache already knows to be right, so that a whole office behind one address is not locked out by one bad
+ * client. Loopback is not counted: a webmail beside the server logs everybody in from one address. IPv6 counts by /64.
+ * Thread-safe.
+ */
+#pragma once
+#include "base/span.h"
+
+enum { GUARD_BURST = 20, GUARD_REFILL_SECONDS = 6, GUARD_ADDRESSES_MAX = 20000 };
+
+struct login_guard;
+struct login_guard *login_guard_new(void);
+void login_guard_free(struct login_guard **g);
+/* False: too many wrong logins came from this address lately. */
+bool login_guard_allows(struct login_guard *g, struct span address);
+void login_guard_failed(struct login_guard *g, struct span address);
