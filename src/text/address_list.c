@@ -218,11 +218,11 @@ static void take_bare(struct reader *r)
     entry_reset(r);
 }
 
-/* Words with no "@" and no "<": one is a local part without domain, several are a name without address. */
+/* Words with no "@" and no "<": one is a local part without domain, several or a quoted one are a name without address. */
 static void take_lone_words(struct reader *r)
 {
     if (r->phrase.len || r->local.len) {
-        bool is_name = r->phrase_before_local > 0;
+        bool is_name = r->phrase_before_local > 0 || r->local.p[0] == '"';
         struct header_address entry = {.local_part = is_name ? SPAN_NONE : arena_strbuf(r->a, &r->local)};
         emit_mailbox(r, is_name ? strbuf_span(&r->phrase) : SPAN_NONE, entry);
     }

@@ -145,8 +145,8 @@ static bool encoded_word_read(struct span s, struct encoded_word *out)
             out->len = i + 2;
             return true;
         }
-        if (s.p[i] == '=' && s.p[i + 1] == '?')
-            return false; /* the next one begins before this one ends */
+        if (s.p[i] == '=' && s.p[i + 1] == '?' && (i + 2 == s.len || s.p[i + 2] != '='))
+            return false; /* the next one begins before this one ends ("=?=" is padding and the end) */
     }
     return false;
 }
