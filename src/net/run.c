@@ -1,0 +1,227 @@
+/*
+ * run.c - one job of a session: from the queue to the next park.
+ *
+ * The ownership word (engine.h) has a state and bits. Bits are set by anybody, at any time; a state is changed only along
+ *
+ *   PARKED  -> QUEUED    by whoever sets a bit and finds PARKED (session_signal); the winner queues the session, once
+ *   QUEUED  -> RUNNING   by the worker that took it from the queue
+ *   RUNNING -> PARKED    by its worker, and only while no bit is set (session_park)
+ *   RUNNING -> QUEUED    by its worker, when others wait for their turn
+ *   RUNNING -> DEAD      by its worker, at the end
+ *
+ * A READY bit is a hint to try the socket, a TIMEOUT bit to look at the clock; neither says that anything is really there. So late
+ * events of an epoll batch do no harm, and epoll is not a lock.
+ *
+ * A dead session's memory stays until the loop has finished the batch of events in which its pointer may still stand: the
+ * worker puts it into the graveyard, the loop empties that before it asks epoll for the next batch.
+ */
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include "base/clock.h"
+#include "net/engine.h"
+#include "base/banned.h"
+
+void session_signal(struct session *s, uint32_t bits)
+{
+    uint32_t old = atomic_load(&s->word), new;
+    do {
+        uint32_t state = old & STATE_MASK;
+        if (state == STATE_DEAD)
+            return;
+        new = old | bits;
+        if (state == STATE_PARKED)
+            new = (new & ~(uint32_t)STATE_MASK) | STATE_QUEUED;
+    } while (!atomic_compare_exchange_weak(&s->word, &old, new));
+    if ((old & STATE_MASK) == STATE_PARKED)
+        pool_add(s->server->pool, &s->job);
+}
+
+/* Takes the bits out of the word. */
+void session_absorb(struct session *s)
+{
+    if (atomic_load_explicit(&s->word, memory_order_relaxed) == STATE_RUNNING)
+        return;
+    s->bits |= atomic_exchange(&s->word, STATE_RUNNING) & ~(uint32_t)STATE_MASK;
+    if (s->bits & BIT_READY) {
+        s->is_armed = false;
+        s->is_readable = true;
+    }
+    s->bits &= ~(uint32_t)(BIT_READY | BIT_TIMEOUT);
+}
+
+bool session_must_yield(const struct session *s)
+{
+    const struct worker *w = s->worker;
+    return pool_waiting(s->server->pool) > 0 && (w->turns >= TURNS_MAX || clock_mono_ms() - w->started_ms >= TURN_MS);
+}
+
+/* Sends what it can. Where all went out, the buffer is empty again. */
+enum io session_flush(struct session *s)
+{
+    s->wants_write = true;
+    while (session_unsent(s)) {
+        size_t n = 0;
+        enum io io = stream_write(&s->stream, span_of(s->out.p + s->out_at, session_unsent(s)), &n);
+        if (io != IO_OK) {
+            s->wants_write = io == IO_WANT_WRITE;
+            return io;
+        }
+        s->out_at += n;
+        s->moved += n;
+    }
+    s->wants_write = false;
+    s->out_at = 0;
+    strbuf_clear(&s->out);
+    return IO_OK;
+}
+
+static void log_failed_handshake(const struct session *s, const char *reason)
+{
+    struct log_line l;
+    session_log_begin(s, &l, LOG_INFO, "tls_failed");
+    log_str(&l, "reason", reason);
+    log_end(&l);
+}
+
+static enum park handshake_begin(struct session *s)
+{
+    struct err err;
+    s->since_ms = clock_mono_ms();
+    s->tls = server_tls(s->server);
+    if (s->tls && stream_start_tls(&s->stream, s->tls, &err) == ST_OK)
+        return PARK_NONE;
+    log_failed_handshake(s, s->tls ? err.operator_text : "no certificate");
+    return session_end(s);
+}
+
+static enum park handshake_advance(struct session *s)
+{
+    char reason[128] = "";
+    if (s->bits & BIT_SHUTDOWN)
+        return session_end(s);
+    if (!s->stream.ssl)
+        return handshake_begin(s);
+    enum io io = stream_handshake(&s->stream, reason, sizeof reason);
+    switch (io) {
+    case IO_OK:
+        stream_tls_facts(&s->stream, &s->peer);
+        tls_context_free(&s->tls);
+        s->wants_write = false;
+        s->is_readable = true;
+        s->since_ms = clock_mono_ms();
+        s->phase = s->is_secured ? PHASE_OPEN : PHASE_START;
+        return PARK_NONE;
+    case IO_WANT_READ:
+    case IO_WANT_WRITE:
+        s->wants_write = io == IO_WANT_WRITE;
+        return PARK_HANDSHAKE;
+    default:
+        log_failed_handshake(s, reason);
+        return session_end(s);
+    }
+}
+
+/* After the last words: reads until the peer closes too, so that the kernel does not answer its late bytes with a reset, which
+ * would take the last words back from it. */
+static enum park linger_advance(struct session *s)
+{
+    for (;;) {
+        char waste[4096];
+        size_t n = 0;
+        enum io io = socket_read(s->stream.fd, waste, sizeof waste, &n);
+        if (io == IO_WANT_READ && !(s->bits & BIT_SHUTDOWN))
+            return PARK_LINGER;
+        if (io != IO_OK || (s->moved += n) > LINGER_BYTES)
+            return session_end(s);
+    }
+}
+
+static enum park advance(struct session *s)
+{
+    for (;;) {
+        enum park why = PARK_NONE;
+        switch ((enum phase)s->phase) {
+        case PHASE_HANDSHAKE:
+            why = handshake_advance(s);
+            break;
+        case PHASE_START:
+        case PHASE_OPEN:
+            why = protocol_advance(s);
+            break;
+        case PHASE_CARRY:
+            why = carry_advance(s);
+            break;
+        case PHASE_LINGER:
+            why = linger_advance(s);
+            break;
+        case PHASE_END:
+            return PARK_END;
+        }
+        if (why != PARK_NONE)
+            return why;
+    }
+}
+
+/* The deadline has passed. A protocol that waited for input may say a last word. */
+static void expire(struct session *s, enum park why)
+{
+    struct log_line l;
+    session_log_begin(s, &l, LOG_DEBUG, "timeout");
+    log_end(&l);
+    if (why == PARK_INPUT)
+        protocol_goodbye(s, BYE_TIMEOUT);
+    else
+        session_end(s);
+}
+
+static void bury(struct session *s)
+{
+    struct server *sv = s->server;
+    session_leave_buffers(s);
+    if (s->is_in_epoll) /* closing alone would not do it if the descriptor had a twin somewhere */
+        epoll_ctl(sv->epoll_fd, EPOLL_CTL_DEL, s->stream.fd, NULL);
+    session_release(s);
+    atomic_store(&s->word, STATE_DEAD);
+    struct session *top = atomic_load(&sv->graveyard);
+    do
+        s->job.next = top ? &top->job : NULL;
+    while (!atomic_compare_exchange_weak(&sv->graveyard, &top, s));
+    loop_wake(sv);
+}
+
+static void yield_turn(struct session *s)
+{
+    session_leave_buffers(s);
+    uint32_t old = atomic_load(&s->word);
+    while (!atomic_compare_exchange_weak(&s->word, &old, (old & ~(uint32_t)STATE_MASK) | STATE_QUEUED))
+        ;
+    pool_add(s->server->pool, &s->job);
+}
+
+void session_run(struct job *job, struct worker *w)
+{
+    struct session *s = CONTAINER_OF(job, struct session, job);
+    session_adopt_buffers(s, w);
+    for (;;) {
+        session_absorb(s);
+        enum park why = advance(s);
+        if (why == PARK_END) {
+            bury(s);
+            return;
+        }
+        if (why == PARK_YIELD) {
+            yield_turn(s);
+            return;
+        }
+        int64_t deadline_ms = park_deadline(s, why, clock_mono_ms());
+        if (deadline_ms == 0) {
+            expire(s, why);
+            continue;
+        }
+        enum parked parked = session_park(s, why, deadline_ms);
+        if (parked == PARKED)
+            return;
+        if (parked == PARKED_FAILED)
+            session_end(s);
+    }
+}

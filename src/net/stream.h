@@ -1,0 +1,45 @@
+/*
+ * stream.h - one connection's bytes, plain or TLS, never blocking. One thread at a time.
+ */
+#pragma once
+#include "base/err.h"
+#include "base/span.h"
+#include "net/session.h"
+#include "net/tls.h"
+
+struct ssl_st;
+
+struct stream {
+    struct ssl_st *ssl; /* NULL: plain */
+    int fd;
+    bool is_broken;     /* a TLS error happened: nothing more may be asked of ssl */
+};
+
+enum io {
+    IO_OK,
+    IO_WANT_READ,  /* nothing now; try again when the socket is readable */
+    IO_WANT_WRITE, /* … writable */
+    IO_EOF,        /* the peer has said its last */
+    IO_ERROR       /* the connection is gone */
+};
+
+/* On IO_OK 0 < *n <= size. */
+enum io stream_read(struct stream *st, char *p, size_t size, size_t *n);
+/* On IO_OK 0 < *n <= data.len. After IO_WANT_* the next call begins with the same bytes. */
+enum io stream_write(struct stream *st, struct span data, size_t *n);
+/* True where bytes wait inside the TLS layer, of which epoll knows nothing. */
+bool stream_has_pending(const struct stream *st);
+
+enum status stream_start_tls(struct stream *st, struct tls_context *tls, struct err *err);
+/* reason: set on IO_ERROR, for the log. */
+enum io stream_handshake(struct stream *st, char *reason, size_t reason_size);
+/* Version and cipher of the handshake that succeeded. */
+void stream_tls_facts(const struct stream *st, struct peer *peer);
+
+/* close_notify where there is TLS, then FIN; gives the TLS state's memory back. The socket can still be read raw. */
+void stream_finish(struct stream *st);
+void stream_close(struct stream *st);
+
+/* The same two on any socket. */
+enum io socket_read(int fd, char *p, size_t size, size_t *n);
+enum io socket_write(int fd, struct span data, size_t *n);

@@ -1,0 +1,253 @@
+/*
+ * worker.c - see worker.h.
+ *
+ * How many threads? Up to twice the processors they are started as soon as a job waits. Beyond that a waiting job says only
+ * that the processors are busy, unless it waits for long: then the workers are blocked (fdatasync, another role), and one
+ * more thread is started each millisecond until nothing waits. Threads that found nothing to do for ten seconds end.
+ */
+#include "net/worker.h"
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/banned.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define IS_SANITIZED 1
+#endif
+#endif
+#ifndef IS_SANITIZED
+#define IS_SANITIZED 0
+#endif
+
+enum {
+    STACK_BYTES = IS_SANITIZED ? 2048 * 1024 : 256 * 1024,
+    IDLE_KEPT = 2,
+    IDLE_SECONDS = 10,
+    GROW_EVERY_MS = 1,
+    BUFFER_KEPT = 256 * 1024 /* a worker's buffer larger than this is not kept for the next session */
+};
+
+struct pool {
+    pthread_mutex_t lock;
+    pthread_cond_t has_work, has_exited;
+    struct job *head, **tail;
+    _Atomic uint32_t waiting;
+    uint32_t count, idle, max, at_once;
+    bool is_stopping, has_asked;
+    int64_t grow_at_ms;
+    struct worker *exited; /* to be freed */
+    void (*wake)(void *ctx);
+    void *ctx;
+};
+
+struct pool *pool_new(uint32_t workers_max, void (*wake)(void *ctx), void *ctx)
+{
+    struct pool *p = mem_alloc(sizeof *p);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->has_work, &attr);
+    pthread_cond_init(&p->has_exited, &attr);
+    pthread_condattr_destroy(&attr);
+    p->tail = &p->head;
+    p->max = workers_max;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    p->at_once = processors > 1 ? 2 * (uint32_t)processors : 2;
+    p->wake = wake;
+    p->ctx = ctx;
+    return p;
+}
+
+void pool_set_max(struct pool *p, uint32_t workers_max)
+{
+    pthread_mutex_lock(&p->lock);
+    p->max = workers_max;
+    pthread_mutex_unlock(&p->lock);
+}
+
+uint32_t pool_waiting(const struct pool *p)
+{
+    return atomic_load_explicit(&p->waiting, memory_order_relaxed);
+}
+
+void pool_add(struct pool *p, struct job *job)
+{
+    pthread_mutex_lock(&p->lock);
+    job->next = NULL;
+    *p->tail = job;
+    p->tail = &job->next;
+    uint32_t waiting = atomic_load_explicit(&p->waiting, memory_order_relaxed) + 1;
+    atomic_store_explicit(&p->waiting, waiting, memory_order_relaxed);
+    bool must_ask = waiting > p->idle && p->count < p->max && !p->has_asked;
+    if (must_ask)
+        p->has_asked = true;
+    if (p->idle)
+        pthread_cond_signal(&p->has_work);
+    pthread_mutex_unlock(&p->lock);
+    if (must_ask)
+        p->wake(p->ctx);
+}
+
+static void worker_drop_buffers(struct worker *w)
+{
+    free(w->in);
+    w->in = NULL;
+    w->in_cap = 0;
+    strbuf_free(&w->out);
+}
+
+void worker_reserve_input(struct worker *w, size_t n)
+{
+    if (w->in_cap - w->in_len >= n)
+        return;
+    w->in_cap = w->in_len + n;
+    w->in = mem_resize(w->in, w->in_cap);
+}
+
+/* Waits for a job, with the lock held. NULL: the thread ends. */
+static struct job *next_job(struct pool *p, struct worker *w)
+{
+    while (!p->head && !p->is_stopping) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += IDLE_SECONDS;
+        if (pthread_cond_timedwait(&p->has_work, &p->lock, &until) == 0 || p->head)
+            continue;
+        if (p->idle > IDLE_KEPT)
+            return NULL;
+        worker_drop_buffers(w);
+    }
+    if (p->is_stopping)
+        return NULL;
+    struct job *job = p->head;
+    p->head = job->next;
+    if (!p->head)
+        p->tail = &p->head;
+    atomic_fetch_sub_explicit(&p->waiting, 1, memory_order_relaxed);
+    return job;
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+    struct pool *p = w->pool;
+    pthread_mutex_lock(&p->lock);
+    for (struct job *job; (job = next_job(p, w)) != NULL;) {
+        p->idle--;
+        pthread_mutex_unlock(&p->lock);
+        w->started_ms = clock_mono_ms();
+        w->turns = 0;
+        job->run(job, w);
+        if (w->in_cap > BUFFER_KEPT || w->out.cap > BUFFER_KEPT)
+            worker_drop_buffers(w);
+        pthread_mutex_lock(&p->lock);
+        p->idle++;
+    }
+    worker_drop_buffers(w);
+    p->idle--;
+    p->count--;
+    w->next_exited = p->exited;
+    p->exited = w;
+    pthread_cond_signal(&p->has_exited);
+    pthread_mutex_unlock(&p->lock);
+    return NULL;
+}
+
+/* Workers take no signals: those are the loop's, whose thread makes them and has its mask back after. */
+static bool start_worker(struct pool *p)
+{
+    struct worker *w = mem_alloc(sizeof *w);
+    w->pool = p;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_t thread;
+    int failed = pthread_create(&thread, &attr, worker_main, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    if (failed) {
+        free(w);
+        return false;
+    }
+    p->count++;
+    p->idle++; /* until it has taken a job */
+    return true;
+}
+
+static void free_exited(struct pool *p)
+{
+    for (struct worker *w; (w = p->exited) != NULL;) {
+        p->exited = w->next_exited;
+        free(w);
+    }
+}
+
+static bool is_short_of_workers(const struct pool *p)
+{
+    return !p->is_stopping && pool_waiting(p) > p->idle && p->count < p->max;
+}
+
+int64_t pool_grow(struct pool *p, int64_t now_ms)
+{
+    pthread_mutex_lock(&p->lock);
+    p->has_asked = false;
+    free_exited(p);
+    bool is_failing = false;
+    while (is_short_of_workers(p) && p->count < p->at_once && !is_failing)
+        is_failing = !start_worker(p);
+    if (!is_short_of_workers(p)) {
+        p->grow_at_ms = INT64_MAX;
+    } else if (p->grow_at_ms == INT64_MAX || is_failing) {
+        p->grow_at_ms = now_ms + GROW_EVERY_MS;
+    } else if (now_ms >= p->grow_at_ms) {
+        is_failing = !start_worker(p);
+        p->grow_at_ms = now_ms + GROW_EVERY_MS;
+    }
+    if (is_failing) {
+        if (p->count == 0)
+            panic("no thread can be started");
+        p->grow_at_ms = now_ms + 1000 * GROW_EVERY_MS;
+    }
+    p->has_asked = p->grow_at_ms != INT64_MAX; /* the loop comes back by itself */
+    int64_t again_ms = p->grow_at_ms;
+    pthread_mutex_unlock(&p->lock);
+    return again_ms;
+}
+
+void pool_stop(struct pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->is_stopping = true;
+    pthread_cond_broadcast(&p->has_work);
+    while (p->count)
+        pthread_cond_wait(&p->has_exited, &p->lock);
+    free_exited(p);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void pool_free(struct pool **pp)
+{
+    struct pool *p = *pp;
+    if (!p)
+        return;
+    pool_stop(p);
+    pthread_cond_destroy(&p->has_work);
+    pthread_cond_destroy(&p->has_exited);
+    pthread_mutex_destroy(&p->lock);
+    free(p);
+    *pp = NULL;
+}
