@@ -55,6 +55,7 @@ struct reader {
     struct search_last last;
     struct span charset;
     size_t keys, texts;
+    bool has_keywords;
     unsigned depth;
 };
 
@@ -111,6 +112,7 @@ static enum status operand(struct reader *r, enum operand what, struct search_ke
     case OPERAND_TEXT:
         return text_operand(r, k, err);
     case OPERAND_KEYWORD:
+        r->has_keywords = true;
         return args_atom(r->args, &k->name, err);
     case OPERAND_DAY:
         return args_date(r->args, &k->day, err);
@@ -240,6 +242,6 @@ enum status search_args_parse(struct imap_args *args, struct search_last last, s
         TRY(key(&r, &child, err));
         add_child(out->root, child);
     } while (args_take(args, ' '));
-    out->keys = r.keys;
+    out->has_keywords = r.has_keywords;
     return args_end(args, err);
 }

@@ -53,7 +53,7 @@ struct search_key {
 
 struct search_args {
     struct search_key *root;
-    size_t keys;
+    bool has_keywords; /* KEYWORD or UNKEYWORD is among the keys */
 };
 
 /* What "*" stands for in a set of sequence numbers and in one of uids. */

@@ -1,0 +1,60 @@
+/*
+ * cmd_copy.c - COPY and MOVE with their UID forms (RFC 3501 §6.4.7, RFC 6851, RFC 4315 §3). Rows are added, no octets are
+ * copied; all messages arrive or none (RFC 3501 §6.4.7: the state before is kept on failure).
+ */
+#include "imap/commands.h"
+#include "imap/message_set.h"
+#include "base/banned.h"
+
+typedef enum status transfer_fn(struct txn *t, mailbox_id from, const struct seqset *uids, mailbox_id to, struct arena *a,
+                                struct uid_pairs *out, struct err *err);
+
+static enum status transfer(struct imap *im, struct imap_call *call, transfer_fn *copy_or_move, struct uid_pairs *pairs,
+                            struct err *err)
+{
+    struct seqset *uids;
+    struct span name;
+    TRY(args_sp(&call->args, err));
+    TRY(imap_args_messages(im, call, &uids, err));
+    TRY(args_sp(&call->args, err));
+    TRY(args_mailbox(&call->args, &name, err));
+    TRY(args_end(&call->args, err));
+
+    struct mailbox to;
+    AUTO(txn) txn = NULL;
+    TRY(store_begin(im->account, TXN_WRITE, &txn, err));
+    TRY(mailbox_find(txn, name, &call->arena, &to, err)); /* ST_NOTFOUND answers NO [TRYCREATE] */
+    if (to.is_noselect)
+        return err_set(err, ST_DENIED, "this mailbox cannot hold messages");
+    TRY(copy_or_move(txn, im->mailbox, uids, to.id, &call->arena, pairs, err));
+    /* RFC 2180 §4.4.1: who names messages by number means all of them; another session has expunged some meanwhile. */
+    if (!call->is_uid && seqset_count(pairs->from) != seqset_count(uids)) {
+        call->no_code = "EXPUNGEISSUED";
+        return err_set(err, ST_TEMPORARY, "some of the messages have been expunged by another session");
+    }
+    return store_commit(&txn, err);
+}
+
+enum status cmd_copy(struct imap *im, struct imap_call *call, struct err *err)
+{
+    struct uid_pairs pairs;
+    TRY(transfer(im, call, message_copy, &pairs, err));
+    imap_set_copyuid(call, &pairs);
+    return ST_OK;
+}
+
+/* RFC 6851 §4.3: COPYUID goes ahead in an untagged OK, because the EXPUNGEs follow before the tagged one. */
+enum status cmd_move(struct imap *im, struct imap_call *call, struct err *err)
+{
+    struct uid_pairs pairs;
+    TRY(transfer(im, call, message_move, &pairs, err));
+    imap_set_copyuid(call, &pairs);
+    if (!call->code.len)
+        return ST_OK;
+    struct strbuf *out = imap_out(im);
+    strbuf_add_cstr(out, "* OK [");
+    strbuf_add(out, call->code);
+    strbuf_add_cstr(out, "] Moved\r\n");
+    call->code = SPAN_NONE;
+    return ST_OK;
+}

@@ -1,0 +1,284 @@
+/*
+ * cmd_fetch.c - FETCH and UID FETCH (RFC 3501 §6.4.5, §6.4.8).
+ *
+ * Everything is parsed first; then the messages are answered one after the other by fetch_produce(), which stops when the output is
+ * full and goes on when it has drained. Each batch has its own read transaction, gone before the output is sent.
+ *
+ * What another session expunges meanwhile: a message whose content is gone before its answer has begun is left out, and
+ * the command ends with NO [EXPUNGEISSUED] (RFC 2180 §4.1.2, RFC 5530; the UID form passes over it, RFC 3501 §6.4.8). Sections
+ * not announced yet become NIL. A literal that is announced cannot be taken back: then the connection is closed.
+ */
+#include "imap/commands.h"
+#include "imap/fetch.h"
+#include "imap/message_set.h"
+#include "base/banned.h"
+
+/* ---- the walk ------------------------------------------------------------------------------------------------ */
+
+uint32_t fetch_cursor_seq(struct fetch_cursor *c)
+{
+    for (; c->range < c->uids->count; c->range++, c->seq = 0) {
+        const struct seqrange *r = &c->uids->ranges[c->range];
+        if (!c->seq)
+            c->seq = view_seq_at_or_after(c->view, r->first);
+        if (c->seq <= view_count(c->view) && view_message(c->view, c->seq)->uid <= r->last)
+            return c->seq;
+    }
+    return 0;
+}
+
+void fetch_cursor_advance(struct fetch_cursor *c)
+{
+    c->seq++;
+}
+
+/* ---- \Seen --------------------------------------------------------------------------------------------------- */
+
+/* The uids of the messages that come next and have no \Seen yet. */
+static struct seqset *unseen_ahead(struct fetch_job *job, struct arena *a)
+{
+    struct seqset *uids = seqset_new(a);
+    struct fetch_cursor ahead = job->at;
+    uint64_t bytes = 0;
+    uint32_t seq;
+    for (size_t n = 0; n < FETCH_SEEN_MESSAGES && bytes < FETCH_SEEN_BYTES && (seq = fetch_cursor_seq(&ahead)); n++) {
+        const struct view_message *m = view_message(ahead.view, seq);
+        fetch_cursor_advance(&ahead);
+        bytes += m->size;
+        job->seen_uid = m->uid;
+        if (!(m->flags & FLAG_SEEN))
+            seqset_add(a, uids, m->uid, m->uid);
+    }
+    return uids;
+}
+
+static enum status add_seen(struct imap *im, const struct seqset *uids, struct err *err)
+{
+    AUTO(txn) txn = NULL;
+    TRY(store_begin(im->account, TXN_FLAGS, &txn, err));
+    TRY(message_change_flags(txn, im->mailbox, uids, FLAGS_ADD, FLAG_SEEN, err));
+    return store_commit(&txn, err);
+}
+
+/*
+ * Sets \Seen on a run of messages before they are sent, so that their answers can say so. Mail stays readable where flags cannot
+ * be written (a full disk): that is logged, and the answers show no \Seen.
+ */
+static void set_seen_ahead(struct imap *im, struct imap_call *call, struct fetch_job *job)
+{
+    struct err err;
+    struct seqset *uids = unseen_ahead(job, &call->arena);
+    if (uids->count == 0)
+        return;
+    if (add_seen(im, uids, &err) != ST_OK) {
+        struct log_line l;
+        session_log_begin(im->session, &l, LOG_WARN, "seen-not-set");
+        log_err(&l, &err);
+        log_end(&l);
+        job->sets_seen = false;
+        return;
+    }
+    for (size_t i = 0; i < uids->count; i++)
+        seqset_add(&call->arena, job->seen, uids->ranges[i].first, uids->ranges[i].last);
+    call->own = (struct imap_own_change){.uids = job->seen, .how = FLAGS_ADD, .flags = FLAG_SEEN};
+}
+
+/* ---- one message --------------------------------------------------------------------------------------------- */
+
+static enum status locate_streamed(struct fetch_job *job, const struct content_forms *forms, struct arena *a,
+                                   struct err *err)
+{
+    for (size_t i = job->ready_count; i < job->what.count; i++)
+        TRY(fetch_locate(&job->what.items[i], forms, a, &job->octets[i - job->ready_count], err));
+    return ST_OK;
+}
+
+static enum status write_ready(struct imap *im, struct imap_call *call, struct fetch_job *job, struct txn *txn,
+                               const struct view_message *m, const struct content_forms *forms, struct arena *a,
+                               struct err *err)
+{
+    struct strbuf *out = imap_out(im);
+    for (size_t i = 0; i < job->ready_count; i++) {
+        if (i)
+            strbuf_add_char(out, ' ');
+        TRY(fetch_write_item(im, call, txn, m, &job->what.items[i], forms, a, err));
+    }
+    /* RFC 3501 §6.4.5: flags that change by this FETCH are told in its answer. */
+    if (!job->has_flags && fetch_flags(job, m) != m->flags) {
+        strbuf_add_cstr(out, job->ready_count ? " FLAGS " : "FLAGS ");
+        imap_write_flags(im, call, m->uid, fetch_flags(job, m), out);
+        if (!job->ready_count)
+            strbuf_add_char(out, ' ');
+    }
+    return ST_OK;
+}
+
+/* All that can be said at once; sections to stream are left in the job. ST_NOTFOUND: the content is gone. */
+static enum status begin_message(struct imap *im, struct imap_call *call, struct fetch_job *job, struct txn *txn,
+                                 uint32_t seq, struct err *err)
+{
+    const struct view_message *m = view_message(im->view, seq);
+    struct content_forms forms = {0};
+    struct strbuf *out = imap_out(im);
+    AUTO_ARENA a = ARENA_INIT;
+    if (!job->is_view_enough) {
+        TRY(content_load(txn, m->content, job->forms, &a, &forms, err));
+        TRY(locate_streamed(job, &forms, &a, err));
+    }
+    strbuf_add_cstr(out, "* ");
+    strbuf_add_u64(out, seq);
+    strbuf_add_cstr(out, " FETCH (");
+    TRY(write_ready(im, call, job, txn, m, &forms, &a, err));
+    if (job->ready_count < job->what.count) {
+        job->message = m;
+        job->item = job->ready_count;
+    } else {
+        strbuf_add_cstr(out, ")\r\n");
+    }
+    return ST_OK;
+}
+
+/* The next message, or none of it. */
+static enum status next_message(struct imap *im, struct imap_call *call, struct fetch_job *job, struct txn *txn,
+                                uint32_t seq, struct err *err)
+{
+    size_t mark = imap_out(im)->len;
+    enum status st = begin_message(im, call, job, txn, seq, err);
+    fetch_cursor_advance(&job->at);
+    if (st == ST_OK)
+        return ST_OK;
+    strbuf_truncate(imap_out(im), mark);
+    job->message = NULL;
+    if (st != ST_NOTFOUND)
+        return st;
+    job->is_missing = true;
+    return ST_OK;
+}
+
+/* ---- streaming, over several batches --------------------------------------------------------------------------- */
+
+/* A batch begins between two sections: where the content has gone meanwhile, the rest of them is NIL. */
+static void forget_missing(struct fetch_job *job, struct txn *txn)
+{
+    struct content_forms forms;
+    struct err err;
+    AUTO_ARENA a = ARENA_INIT;
+    if (job->left || content_load(txn, job->message->content, 0, &a, &forms, &err) != ST_NOTFOUND)
+        return;
+    job->is_missing = true;
+    for (size_t i = job->item; i < job->what.count; i++)
+        job->octets[i - job->ready_count].exists = false;
+}
+
+/* An answer was begun and cannot be finished: the only honest thing left is to hang up. */
+static void hang_up(struct imap *im, struct imap_call *call, const struct err *err)
+{
+    struct log_line l;
+    session_log_begin(im->session, &l, LOG_WARN, "fetch-cut-off");
+    log_err(&l, err);
+    log_end(&l);
+    call->is_answered = true;
+    call->next = NEXT_CLOSE;
+}
+
+static enum status finish(struct imap_call *call, const struct fetch_job *job, struct err *err)
+{
+    if (!job->is_missing || call->is_uid)
+        return ST_OK;
+    call->no_code = "EXPUNGEISSUED";
+    return err_set(err, ST_TEMPORARY, "some of the messages have been expunged by another session");
+}
+
+/* Goes on with the message whose sections are being sent. */
+static enum status stream_message(struct imap *im, struct fetch_job *job, struct txn **txn, struct err *err)
+{
+    if (!*txn) {
+        TRY(store_begin(im->account, TXN_READ, txn, err));
+        forget_missing(job, *txn);
+    }
+    return fetch_stream(job, *txn, imap_out(im), err);
+}
+
+static enum status fetch_produce(struct imap *im, struct imap_call *call, bool *is_done, struct err *err)
+{
+    struct fetch_job *job = call->work;
+    AUTO(txn) txn = NULL;
+    *is_done = false;
+    while (imap_out(im)->len < SESSION_OUT_HIGH) {
+        if (job->message) {
+            if (stream_message(im, job, &txn, err) == ST_OK)
+                continue;
+            hang_up(im, call, err);
+            *is_done = true;
+            return ST_OK;
+        }
+        uint32_t seq = fetch_cursor_seq(&job->at);
+        if (!seq) {
+            *is_done = true;
+            return finish(call, job, err);
+        }
+        if (job->sets_seen && view_message(im->view, seq)->uid > job->seen_uid) {
+            if (txn)
+                txn_free(&txn); /* one transaction at a time */
+            set_seen_ahead(im, call, job);
+        }
+        if (!txn && !job->is_view_enough)
+            TRY(store_begin(im->account, TXN_READ, &txn, err));
+        TRY(next_message(im, call, job, txn, seq, err));
+    }
+    return ST_OK;
+}
+
+/* ---- the command --------------------------------------------------------------------------------------------- */
+
+/* What can be written at once goes first, each group in the client's order; the UID form always has the UID. */
+static void order_items(struct imap_call *call, struct fetch_job *job)
+{
+    struct fetch_args asked = job->what;
+    struct fetch_item *items = arena_array(&call->arena, asked.count + 1, sizeof *items);
+    size_t n = 0;
+    if (call->is_uid && !fetch_args_has(&asked, FETCH_UID))
+        items[n++] = (struct fetch_item){.kind = FETCH_UID, .label = SPAN("UID")};
+    for (int is_streamed = 0; is_streamed < 2; is_streamed++) {
+        if (is_streamed)
+            job->ready_count = n;
+        for (size_t i = 0; i < asked.count; i++)
+            if (fetch_is_streamed(&asked.items[i]) == is_streamed)
+                items[n++] = asked.items[i];
+    }
+    job->what.items = items;
+    job->what.count = n;
+    job->octets = arena_array(&call->arena, n - job->ready_count + 1, sizeof *job->octets);
+}
+
+static void plan(struct imap *im, struct imap_call *call, struct fetch_job *job)
+{
+    order_items(call, job);
+    job->is_view_enough = true;
+    for (size_t i = 0; i < job->what.count; i++) {
+        job->forms |= fetch_forms_of(&job->what.items[i]);
+        job->is_view_enough &= job->what.items[i].kind <= FETCH_SIZE;
+    }
+    job->has_flags = fetch_args_has(&job->what, FETCH_FLAGS);
+    job->sets_seen = job->what.sets_seen && !im->is_read_only;
+    job->seen = seqset_new(&call->arena);
+}
+
+enum status cmd_fetch(struct imap *im, struct imap_call *call, struct err *err)
+{
+    struct seqset *uids;
+    struct fetch_job *job = arena_alloc(&call->arena, sizeof *job);
+    TRY(args_sp(&call->args, err));
+    TRY(imap_args_messages(im, call, &uids, err));
+    TRY(args_sp(&call->args, err));
+    TRY(fetch_args_parse(&call->args, &job->what, err));
+    TRY(args_end(&call->args, err));
+
+    plan(im, call, job);
+    job->at = (struct fetch_cursor){.view = im->view, .uids = uids};
+    if (job->has_flags || job->sets_seen)
+        TRY(imap_need_keywords(im, call, err));
+    call->work = job;
+    call->produce = fetch_produce;
+    return ST_OK;
+}

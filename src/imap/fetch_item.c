@@ -1,0 +1,53 @@
+/*
+ * fetch_item.c - the FETCH items that are written at once: from the view without any disk (FLAGS, UID, INTERNALDATE,
+ * RFC822.SIZE), or from the texts that were made at delivery (ENVELOPE, BODY, BODYSTRUCTURE).
+ */
+#include "imap/fetch.h"
+#include "base/banned.h"
+
+uint64_t fetch_flags(const struct fetch_job *job, const struct view_message *m)
+{
+    return job->sets_seen && m->uid <= job->seen_uid ? m->flags | FLAG_SEEN : m->flags;
+}
+
+static void write_internal_date(const struct view_message *m, struct strbuf *out)
+{
+    strbuf_add_char(out, '"');
+    date_write_imap(m->received_utc, m->received_zone, out);
+    strbuf_add_char(out, '"');
+}
+
+enum status fetch_write_item(struct imap *im, const struct imap_call *call, struct txn *txn, const struct view_message *m,
+                             const struct fetch_item *item, const struct content_forms *forms, struct arena *a,
+                             struct err *err)
+{
+    struct strbuf *out = imap_out(im);
+    strbuf_add(out, item->label);
+    strbuf_add_char(out, ' ');
+    switch (item->kind) {
+    case FETCH_FLAGS:
+        imap_write_flags(im, call, m->uid, fetch_flags(call->work, m), out);
+        break;
+    case FETCH_UID:
+        strbuf_add_u64(out, m->uid);
+        break;
+    case FETCH_INTERNALDATE:
+        write_internal_date(m, out);
+        break;
+    case FETCH_SIZE:
+        strbuf_add_u64(out, m->size);
+        break;
+    case FETCH_ENVELOPE:
+        strbuf_add(out, forms->envelope);
+        break;
+    case FETCH_BODY:
+        strbuf_add(out, forms->body);
+        break;
+    case FETCH_BODYSTRUCTURE:
+        strbuf_add(out, forms->bodystructure);
+        break;
+    case FETCH_SECTION:
+        return fetch_write_header(txn, m, item, forms, a, out, err);
+    }
+    return ST_OK;
+}

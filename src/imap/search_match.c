@@ -1,0 +1,189 @@
+/*
+ * search_match.c - see search.h. One function for each kind of cost: the view, the header, the bodies.
+ */
+#include "imap/search.h"
+#include "text/header.h"
+#include "base/banned.h"
+
+void search_matcher_free(struct search_matcher *s)
+{
+    arena_free(&s->arena);
+    strbuf_free(&s->header);
+    strbuf_free(&s->text);
+    strbuf_free(&s->scratch);
+}
+
+enum status search_prepare(struct txn *txn, struct search_key *key, struct err *err)
+{
+    for (; key; key = key->next) {
+        TRY(search_prepare(txn, key->child, err));
+        if (key->kind != SEARCH_KEYWORD)
+            continue;
+        enum status st = keyword_bit(txn, key->name, false, &key->number, err);
+        if (st == ST_NOTFOUND)
+            key->number = 0;
+        else if (st != ST_OK)
+            return st;
+    }
+    return ST_OK;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------- */
+
+static void begin_message(struct search_matcher *s, uint32_t seq)
+{
+    s->seq = seq;
+    s->message = view_message(s->im->view, seq);
+    if (!s->has_header)
+        return;
+    s->has_header = s->has_text = false;
+    arena_free(&s->arena);
+    strbuf_clear(&s->header);
+    strbuf_clear(&s->text);
+}
+
+static enum status need_header(struct search_matcher *s, struct err *err)
+{
+    if (s->has_header)
+        return ST_OK;
+    TRY(content_load(s->txn, s->message->content, CONTENT_HEADER | CONTENT_PARTS, &s->arena, &s->forms, err));
+    s->bytes_read += s->forms.header_size;
+    s->has_header = true;
+    return ST_OK;
+}
+
+static enum status need_text(struct search_matcher *s, struct err *err)
+{
+    TRY(need_header(s, err));
+    if (s->has_text)
+        return ST_OK;
+    TRY(search_read_text(s, err));
+    s->has_text = true;
+    return ST_OK;
+}
+
+/* ---- keys ---------------------------------------------------------------------------------------------------- */
+
+/* RFC 3501 §6.4.4: internal dates compare "disregarding time and timezone". */
+static int64_t internal_day(const struct view_message *m)
+{
+    return date_day(m->received_utc, m->received_zone);
+}
+
+static bool match_view(const struct search_matcher *s, const struct search_key *k)
+{
+    const struct view_message *m = s->message;
+    switch (k->kind) {
+    case SEARCH_SEQ:
+        return seqset_has(k->set, s->seq);
+    case SEARCH_UID:
+        return seqset_has(k->set, m->uid);
+    case SEARCH_FLAGS:
+        return (m->flags & k->number) == k->number;
+    case SEARCH_KEYWORD:
+        return m->flags & k->number;
+    case SEARCH_RECENT:
+        return imap_is_recent(s->im, m->uid);
+    case SEARCH_LARGER:
+        return m->size > k->number;
+    case SEARCH_SMALLER:
+        return m->size < k->number;
+    case SEARCH_BEFORE:
+        return internal_day(m) < k->day;
+    case SEARCH_ON:
+        return internal_day(m) == k->day;
+    case SEARCH_SINCE:
+        return internal_day(m) >= k->day;
+    default:
+        return true; /* ALL */
+    }
+}
+
+/* By the Date field; a message without a readable one is of no day. */
+static bool match_sent(const struct search_matcher *s, const struct search_key *k)
+{
+    struct header_field f;
+    struct mail_date date;
+    if (!header_find(s->forms.header, SPAN("Date"), &f) || !date_parse_rfc5322(f.value, &date))
+        return false;
+    int64_t day = date_day(date.utc, date.zone_minutes);
+    if (k->kind == SEARCH_SENTBEFORE)
+        return day < k->day;
+    return k->kind == SEARCH_SENTON ? day == k->day : day >= k->day;
+}
+
+static bool has_text(const struct strbuf *in, struct span text)
+{
+    return !text.len || span_find(strbuf_span(in), text, 0) != SPAN_NPOS;
+}
+
+static enum status match_text(struct search_matcher *s, const struct search_key *k, bool *out, struct err *err)
+{
+    if (k->kind == SEARCH_TEXT) {
+        TRY(need_header(s, err));
+        if (!s->header.len)
+            search_add_header(s->forms.header, &s->header);
+        *out = has_text(&s->header, k->text);
+        if (*out)
+            return ST_OK;
+    }
+    TRY(need_text(s, err));
+    *out = has_text(&s->text, k->text);
+    return ST_OK;
+}
+
+static enum status match_key(struct search_matcher *s, const struct search_key *k, bool *out, struct err *err);
+
+/* AND until one is false, OR until one is true. */
+static enum status match_children(struct search_matcher *s, const struct search_key *k, bool *out, struct err *err)
+{
+    *out = k->kind == SEARCH_AND;
+    for (const struct search_key *child = k->child; child; child = child->next) {
+        bool is_match;
+        TRY(match_key(s, child, &is_match, err));
+        if (is_match != *out) {
+            *out = is_match;
+            return ST_OK;
+        }
+    }
+    return ST_OK;
+}
+
+static enum status match_positive(struct search_matcher *s, const struct search_key *k, bool *out, struct err *err)
+{
+    switch (k->kind) {
+    case SEARCH_AND:
+    case SEARCH_OR:
+        return match_children(s, k, out, err);
+    case SEARCH_SENTBEFORE:
+    case SEARCH_SENTON:
+    case SEARCH_SENTSINCE:
+        TRY(need_header(s, err));
+        *out = match_sent(s, k);
+        return ST_OK;
+    case SEARCH_HEADER:
+        TRY(need_header(s, err));
+        *out = search_header_has(s, s->forms.header, k->name, k->text);
+        return ST_OK;
+    case SEARCH_BODY:
+    case SEARCH_TEXT:
+        return match_text(s, k, out, err);
+    default:
+        *out = match_view(s, k);
+        return ST_OK;
+    }
+}
+
+/* Recursion is as deep as the program, which SEARCH_DEPTH_MAX bounds. */
+static enum status match_key(struct search_matcher *s, const struct search_key *k, bool *out, struct err *err)
+{
+    TRY(match_positive(s, k, out, err));
+    *out = *out != k->is_negated;
+    return ST_OK;
+}
+
+enum status search_match(struct search_matcher *s, const struct search_key *root, uint32_t seq, bool *out, struct err *err)
+{
+    begin_message(s, seq);
+    return match_key(s, root, out, err);
+}
