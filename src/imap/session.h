@@ -85,8 +85,9 @@ struct imap_call {
     size_t keyword_count;
     bool has_keywords;
     struct imap_news *news;
-    enum status status;
-    struct err failure;
+    enum status status; /* how the command ended */
+    struct err failure; /* where it did not end well */
+    const char *bye;    /* said after the tagged response; the session closes then */
 };
 
 /* What the bytes that come in are. */
@@ -115,7 +116,7 @@ struct imap {
     struct view *view;       /* as the client knows it; NULL until first needed (imap_load_view) */
     uint64_t known_modseq;   /* the state at SELECT, for loading the view later */
     uint32_t known_uidnext;
-    uint32_t keywords_told;  /* how many keywords the last FLAGS response named */
+    uint32_t keywords_told;  /* 1 + how many keywords the last FLAGS response named; 0: there was none */
     struct seqrange *recent; /* uids that are \Recent in this session, ascending */
     uint32_t recent_count;
     bool is_read_only;       /* EXAMINE */

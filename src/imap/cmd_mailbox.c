@@ -1,0 +1,124 @@
+/*
+ * cmd_mailbox.c - CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 §6.3.3-§6.3.7, RFC 6154 §3).
+ */
+#include "imap/commands.h"
+#include "imap/internal.h"
+#include "imap/names.h"
+#include "base/banned.h"
+
+/* A name the store does not take is good grammar: NO, not BAD. */
+static enum status refused_name(enum status st, struct err *err)
+{
+    if (st == ST_SYNTAX)
+        err->status = st = ST_DENIED;
+    return st;
+}
+
+static enum status read_name(struct imap_args *args, struct span *name, struct err *err)
+{
+    TRY(args_sp(args, err));
+    return args_mailbox(args, name, err);
+}
+
+/* CREATE "work/" announces that "work" will have children (RFC 3501 §6.3.3). */
+static struct span without_last_separator(struct span name)
+{
+    return name.len > 1 && name.p[name.len - 1] == '/' ? span_take(name, name.len - 1) : name;
+}
+
+/* "(USE (\Drafts))" (RFC 6154 §3); one use is all a mailbox has. */
+static enum status read_use(struct imap_args *args, struct imap_call *call, enum special_use *use, struct err *err)
+{
+    *use = USE_NONE;
+    if (args_at_end(args))
+        return ST_OK;
+    TRY(args_sp(args, err));
+    TRY(args_list_open(args, err));
+    if (!args_take_word(args, "USE"))
+        return args_expected(args, "USE", err);
+    TRY(args_sp(args, err));
+    TRY(args_list_open(args, err));
+    for (size_t n = 0;; n++) {
+        bool is_more;
+        struct span attribute;
+        TRY(args_list_next(args, n, &is_more, err));
+        if (!is_more)
+            break;
+        TRY(args_char(args, '\\', err));
+        TRY(args_atom(args, &attribute, err));
+        enum special_use found = imap_use_named(attribute);
+        if (found == USE_NONE || n > 0) {
+            call->no_code = "USEATTR";
+            return err_set(err, ST_UNSUPPORTED, "this special use cannot be given to the mailbox");
+        }
+        *use = found;
+    }
+    return args_list_close(args, err);
+}
+
+enum status cmd_create(struct imap *im, struct imap_call *call, struct err *err)
+{
+    struct span name;
+    enum special_use use;
+    TRY(read_name(&call->args, &name, err));
+    TRY(read_use(&call->args, call, &use, err));
+    TRY(args_end(&call->args, err));
+
+    AUTO(txn) txn = NULL;
+    mailbox_id id;
+    TRY(store_begin(im->account, TXN_WRITE, &txn, err));
+    TRY(refused_name(mailbox_create(txn, without_last_separator(name), use, &id, err), err));
+    return store_commit(&txn, err);
+}
+
+enum status cmd_delete(struct imap *im, struct imap_call *call, struct err *err)
+{
+    struct span name;
+    TRY(read_name(&call->args, &name, err));
+    TRY(args_end(&call->args, err));
+
+    AUTO(txn) txn = NULL;
+    struct mailbox m;
+    TRY(store_begin(im->account, TXN_WRITE, &txn, err));
+    TRY(mailbox_find(txn, name, &call->arena, &m, err));
+    TRY(mailbox_delete(txn, name, err));
+    TRY(store_commit(&txn, err));
+    if (im->state == IMAP_SELECTED && im->mailbox == m.id)
+        imap_deselect(im);
+    return ST_OK;
+}
+
+enum status cmd_rename(struct imap *im, struct imap_call *call, struct err *err)
+{
+    struct span from, to;
+    TRY(read_name(&call->args, &from, err));
+    TRY(read_name(&call->args, &to, err));
+    TRY(args_end(&call->args, err));
+
+    AUTO(txn) txn = NULL;
+    TRY(store_begin(im->account, TXN_WRITE, &txn, err));
+    TRY(refused_name(mailbox_rename(txn, from, without_last_separator(to), err), err));
+    return store_commit(&txn, err);
+}
+
+static enum status subscribe(struct imap *im, struct imap_call *call, bool is_subscribed, struct err *err)
+{
+    struct span name;
+    TRY(read_name(&call->args, &name, err));
+    TRY(args_end(&call->args, err));
+
+    AUTO(txn) txn = NULL;
+    TRY(store_begin(im->account, TXN_FLAGS, &txn, err));
+    TRY(refused_name(mailbox_subscribe(txn, name, is_subscribed, err), err));
+    return store_commit(&txn, err);
+}
+
+enum status cmd_subscribe(struct imap *im, struct imap_call *call, struct err *err)
+{
+    return subscribe(im, call, true, err);
+}
+
+enum status cmd_unsubscribe(struct imap *im, struct imap_call *call, struct err *err)
+{
+    return subscribe(im, call, false, err);
+}

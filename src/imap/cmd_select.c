@@ -1,0 +1,120 @@
+/*
+ * cmd_select.c - SELECT, EXAMINE (RFC 3501 §6.3.1, §6.3.2), CLOSE (§6.4.2), UNSELECT (RFC 3691).
+ */
+#include "imap/commands.h"
+#include "imap/internal.h"
+#include "base/banned.h"
+
+static enum status find(struct imap *im, struct imap_call *call, struct span name, struct mailbox *m, struct err *err)
+{
+    AUTO(txn) txn = NULL;
+    TRY(store_begin(im->account, TXN_READ, &txn, err));
+    TRY(mailbox_find(txn, name, &call->arena, m, err));
+    if (m->is_noselect)
+        return err_set(err, ST_NOTFOUND, "this name only holds other mailboxes");
+    return ST_OK;
+}
+
+/* The first unseen message is told where it costs nothing to find. */
+static enum status write_unseen(struct imap *im, const struct mailbox *m, struct err *err)
+{
+    if (m->unseen == 0)
+        return ST_OK;
+    AUTO(view) loaded = view_peek(im->account, im->mailbox);
+    if (!loaded && m->messages > IMAP_SELECT_VIEW_MAX)
+        return ST_OK;
+    TRY(imap_load_view(im, err));
+    uint32_t seq = view_first_unseen(im->view);
+    if (seq)
+        imap_untagged(im, "OK [UNSEEN %u] First unseen", seq);
+    return ST_OK;
+}
+
+/* Messages the session has as \Recent. Where the view is not loaded every uid from the first is taken for a message. */
+static uint32_t count_recent(const struct imap *im, const struct mailbox *m)
+{
+    if (im->view)
+        return imap_recent_count(im, im->view);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < im->recent_count; i++)
+        n += im->recent[i].last - im->recent[i].first + 1;
+    return n < m->messages ? n : m->messages;
+}
+
+static enum status open_mailbox(struct imap *im, struct imap_call *call, bool is_read_only, struct err *err)
+{
+    struct span name;
+    TRY(args_sp(&call->args, err));
+    TRY(args_mailbox(&call->args, &name, err));
+    TRY(args_end(&call->args, err));
+
+    imap_deselect(im); /* also where the new one cannot be selected */
+    struct mailbox m;
+    TRY(find(im, call, name, &m, err));
+    TRY(imap_select(im, &m, is_read_only, &call->arena, &m, err));
+
+    enum status st = imap_need_keywords(im, call, err);
+    if (st == ST_OK) {
+        imap_untagged(im, "%u EXISTS", m.messages);
+        st = write_unseen(im, &m, err);
+    }
+    if (st != ST_OK) {
+        imap_deselect(im);
+        return st;
+    }
+    imap_untagged(im, "%u RECENT", count_recent(im, &m));
+    imap_untagged(im, "OK [UIDVALIDITY %u] UIDs are valid", m.uidvalidity);
+    imap_untagged(im, "OK [UIDNEXT %u] Predicted next UID", m.uidnext);
+    imap_set_code(call, is_read_only ? "READ-ONLY" : "READ-WRITE");
+
+    struct log_line l;
+    session_log_begin(im->session, &l, LOG_DEBUG, "select");
+    log_span(&l, "mailbox", name);
+    log_u64(&l, "messages", m.messages);
+    log_end(&l);
+    return ST_OK;
+}
+
+enum status cmd_select(struct imap *im, struct imap_call *call, struct err *err)
+{
+    return open_mailbox(im, call, false, err);
+}
+
+enum status cmd_examine(struct imap *im, struct imap_call *call, struct err *err)
+{
+    return open_mailbox(im, call, true, err);
+}
+
+/* Removes what is \Deleted without telling; most mailboxes are closed with nothing to remove. */
+static enum status expunge_silently(struct imap *im, struct imap_call *call, struct err *err)
+{
+    struct mailbox m;
+    AUTO(txn) txn = NULL;
+    TRY(store_begin(im->account, TXN_READ, &txn, err));
+    TRY(mailbox_get(txn, im->mailbox, &call->arena, &m, err));
+    if (m.deleted == 0)
+        return ST_OK;
+    txn_free(&txn);
+    TRY(store_begin(im->account, TXN_WRITE, &txn, err));
+    TRY(message_expunge(txn, im->mailbox, NULL, true, &call->arena, NULL, err));
+    return store_commit(&txn, err);
+}
+
+enum status cmd_close(struct imap *im, struct imap_call *call, struct err *err)
+{
+    TRY(args_end(&call->args, err));
+    if (!im->is_read_only) {
+        enum status st = expunge_silently(im, call, err);
+        if (st != ST_OK && st != ST_NOTFOUND) /* a mailbox that is gone is closed */
+            return st;
+    }
+    imap_deselect(im);
+    return ST_OK;
+}
+
+enum status cmd_unselect(struct imap *im, struct imap_call *call, struct err *err)
+{
+    TRY(args_end(&call->args, err));
+    imap_deselect(im);
+    return ST_OK;
+}

@@ -1,0 +1,33 @@
+/*
+ * names.c - see names.h. Special uses are those of RFC 6154 §2.
+ */
+#include "imap/names.h"
+#include "text/imap_structure.h"
+#include "text/mutf7.h"
+#include "base/banned.h"
+
+static const char *const uses[] = {
+    [USE_ALL] = "All",   [USE_ARCHIVE] = "Archive", [USE_DRAFTS] = "Drafts", [USE_FLAGGED] = "Flagged",
+    [USE_JUNK] = "Junk", [USE_SENT] = "Sent",       [USE_TRASH] = "Trash",
+};
+enum { USE_COUNT = sizeof uses / sizeof *uses };
+
+const char *imap_use_name(enum special_use use)
+{
+    return (unsigned)use < USE_COUNT ? uses[use] : NULL;
+}
+
+enum special_use imap_use_named(struct span attribute)
+{
+    for (int i = 0; i < USE_COUNT; i++)
+        if (uses[i] && span_ieq(attribute, span_cstr(uses[i])))
+            return (enum special_use)i;
+    return USE_NONE;
+}
+
+void imap_write_name(struct span name, struct strbuf *out)
+{
+    AUTO_STRBUF wire = STRBUF_INIT;
+    mutf7_encode(name, &wire);
+    imap_string_write(strbuf_span(&wire), out);
+}

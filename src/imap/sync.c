@@ -1,0 +1,237 @@
+/*
+ * sync.c - the news of the selected mailbox: EXPUNGE, EXISTS, RECENT and FETCH FLAGS that no command asked for.
+ *
+ * The session keeps the snapshot its client knows (im->view) and compares it with the current one. That is all there is to it:
+ * whoever made a change, and however many, the difference is what must be told. It is told at the end of a command or
+ * during IDLE, never elsewhere (RFC 3501 §5.5, §7.4.1). Where messages are gone but may not be reported yet (FETCH, STORE, SEARCH), the
+ * client keeps its snapshot until a command comes that lets them go.
+ *
+ * What a command did to flags itself (call->own) is not told again, unless it wants all its messages told.
+ */
+#include <stdatomic.h>
+#include "imap/internal.h"
+#include "base/banned.h"
+
+enum news_stage { NEWS_EXPUNGED, NEWS_ARRIVED, NEWS_FLAGS, NEWS_DONE };
+
+struct imap_news {
+    struct view *to;
+    struct view_diff diff;
+    enum news_stage stage;
+    bool is_held;      /* only what the command itself wants told; im->view stays */
+    size_t ranges;     /* NEWS_EXPUNGED: of expunged_seqs still to be told, from the end */
+    uint32_t seq;      /* the next in that range; 0: its last */
+    size_t changed_at; /* NEWS_FLAGS: ranges of changed_uids and own.uids that lie behind us */
+    size_t own_at;
+    uint32_t uid;      /* everything below has been told */
+};
+
+void imap_news_free(struct imap_news **news)
+{
+    if (*news)
+        view_free(&(*news)->to);
+    *news = NULL;
+}
+
+/* The first uid >= from in the set, 0 where there is none. *at only goes forward. */
+static uint32_t next_in(const struct seqset *s, size_t *at, uint32_t from)
+{
+    while (s && *at < s->count && s->ranges[*at].last < from)
+        ++*at;
+    if (!s || *at == s->count)
+        return 0;
+    return s->ranges[*at].first > from ? s->ranges[*at].first : from;
+}
+
+/* ---- finding out ---------------------------------------------------------------------------------------------- */
+
+/* A mailbox whose view was never needed is asked for its modseq before anything is loaded. */
+static enum status is_unchanged(struct imap *im, struct arena *a, bool *out, struct err *err)
+{
+    struct mailbox m;
+    AUTO(txn) txn = NULL;
+    TRY(store_begin(im->account, TXN_READ, &txn, err));
+    TRY(mailbox_get(txn, im->mailbox, a, &m, err));
+    *out = m.highest_modseq == im->known_modseq && m.uidnext == im->known_uidnext;
+    return ST_OK;
+}
+
+static enum status current_view(struct imap *im, struct view **to, struct err *err)
+{
+    TRY(view_get(im->account, im->mailbox, to, err));
+    if (view_uidnext(*to) <= view_uidnext(im->view))
+        return ST_OK;
+    /* Something came in: first take what is recent, then look, so that what we tell of has been claimed. */
+    view_free(to);
+    TRY(imap_claim_recent(im, err));
+    return view_get(im->account, im->mailbox, to, err);
+}
+
+static enum status look(struct imap *im, struct imap_call *call, struct err *err)
+{
+    if (!im->view) {
+        bool is_same;
+        TRY(is_unchanged(im, &call->arena, &is_same, err));
+        if (is_same)
+            return ST_OK;
+        TRY(imap_load_view(im, err));
+    }
+    AUTO(view) to = NULL;
+    TRY(current_view(im, &to, err));
+    if (to == im->view && !call->own.is_wanted)
+        return ST_OK;
+    struct imap_news *news = arena_alloc(&call->arena, sizeof *news);
+    view_diff(&call->arena, im->view, to, &news->diff);
+    news->is_held = call->command && (call->command->flags & IMAP_HOLDS_EXPUNGE) && news->diff.expunged_uids->count;
+    if (news->is_held)
+        im->has_news = true; /* for the next command */
+    news->stage = news->is_held ? NEWS_FLAGS : NEWS_EXPUNGED;
+    news->ranges = news->diff.expunged_seqs->count;
+    news->uid = 1;
+    if (call->own.is_wanted || news->diff.changed_uids->count)
+        TRY(imap_need_keywords(im, call, err));
+    news->to = to;
+    to = NULL;
+    call->news = news;
+    return ST_OK;
+}
+
+enum status imap_news_begin(struct imap *im, struct imap_call *call, struct err *err)
+{
+    if (im->state != IMAP_SELECTED)
+        return ST_OK;
+    bool has_news = atomic_exchange(&im->has_news, false);
+    if (!has_news && !call->own.is_wanted)
+        return ST_OK;
+    enum status st = look(im, call, err);
+    if (st != ST_OK)
+        im->has_news = true;
+    return st;
+}
+
+/* ---- telling -------------------------------------------------------------------------------------------------- */
+
+static bool has_room(struct imap *im)
+{
+    return imap_out(im)->len < SESSION_OUT_HIGH;
+}
+
+static void write_numbered(struct strbuf *out, uint32_t n, const char *what)
+{
+    strbuf_add_cstr(out, "* ");
+    strbuf_add_u64(out, n);
+    strbuf_add_cstr(out, what);
+}
+
+/* From the last to the first, so that no number shifts before it is told (RFC 3501 §7.4.1). */
+static bool write_expunged(struct imap *im, struct imap_news *news)
+{
+    while (news->ranges) {
+        const struct seqrange *r = &news->diff.expunged_seqs->ranges[news->ranges - 1];
+        if (!news->seq)
+            news->seq = r->last;
+        for (; news->seq >= r->first; news->seq--) {
+            if (!has_room(im))
+                return false;
+            write_numbered(imap_out(im), news->seq, " EXPUNGE\r\n");
+        }
+        news->seq = 0;
+        news->ranges--;
+    }
+    return true;
+}
+
+static void write_arrived(struct imap *im, struct imap_news *news)
+{
+    if (news->diff.added_uids->count == 0)
+        return;
+    write_numbered(imap_out(im), view_count(news->to), " EXISTS\r\n");
+    write_numbered(imap_out(im), imap_recent_count(im, news->to), " RECENT\r\n");
+}
+
+static uint64_t flags_after(const struct imap_own_change *own, uint64_t flags)
+{
+    switch (own->how) {
+    case FLAGS_SET:
+        return own->flags;
+    case FLAGS_ADD:
+        return flags | own->flags;
+    case FLAGS_REMOVE:
+        break;
+    }
+    return flags & ~own->flags;
+}
+
+/* Whether the client can work the new flags out from its own command. */
+static bool is_expected(const struct imap *im, const struct imap_call *call, const struct view_message *m, bool is_own)
+{
+    if (!is_own || call->own.is_wanted)
+        return false;
+    uint32_t seq = view_seq_of(im->view, m->uid);
+    return seq && flags_after(&call->own, view_message(im->view, seq)->flags) == m->flags;
+}
+
+static void write_flags_of(struct imap *im, const struct imap_call *call, uint32_t uid, bool is_own)
+{
+    const struct imap_news *news = call->news;
+    uint32_t at = view_seq_of(news->to, uid);
+    uint32_t seq = news->is_held ? view_seq_of(im->view, uid) : at;
+    if (!at || !seq || (news->is_held && !is_own))
+        return;
+    const struct view_message *m = view_message(news->to, at);
+    if (is_expected(im, call, m, is_own))
+        return;
+    struct strbuf *out = imap_out(im);
+    write_numbered(out, seq, " FETCH (");
+    if (call->is_uid) {
+        strbuf_add_cstr(out, "UID ");
+        strbuf_add_u64(out, uid);
+        strbuf_add_char(out, ' ');
+    }
+    strbuf_add_cstr(out, "FLAGS ");
+    imap_write_flags(im, call, uid, m->flags, out);
+    strbuf_add_cstr(out, ")\r\n");
+}
+
+/* What changed, and what the command wants told, in the order of uids. */
+static bool write_flags(struct imap *im, const struct imap_call *call, struct imap_news *news)
+{
+    for (;;) {
+        if (!has_room(im))
+            return false;
+        uint32_t changed = next_in(news->diff.changed_uids, &news->changed_at, news->uid);
+        uint32_t own = next_in(call->own.uids, &news->own_at, news->uid);
+        uint32_t uid = call->own.is_wanted && own && (!changed || own < changed) ? own : changed;
+        if (!uid)
+            return true;
+        write_flags_of(im, call, uid, next_in(call->own.uids, &news->own_at, uid) == uid);
+        if (uid == UINT32_MAX)
+            return true;
+        news->uid = uid + 1;
+    }
+}
+
+bool imap_news_write(struct imap *im, struct imap_call *call)
+{
+    struct imap_news *news = call->news;
+    if (news->stage == NEWS_EXPUNGED) {
+        if (!write_expunged(im, news))
+            return false;
+        news->stage = NEWS_ARRIVED;
+    }
+    if (news->stage == NEWS_ARRIVED) {
+        write_arrived(im, news);
+        news->stage = NEWS_FLAGS;
+    }
+    if (news->stage == NEWS_FLAGS) {
+        if (!write_flags(im, call, news))
+            return false;
+        news->stage = NEWS_DONE;
+        if (!news->is_held) {
+            view_free(&im->view);
+            im->view = news->to;
+            news->to = NULL;
+        }
+    }
+    return true;
+}

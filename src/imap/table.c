@@ -1,0 +1,96 @@
+/*
+ * table.c - every command of IMAP that this server knows. A row says what a command is; dispatch.c enforces it; the
+ * function does the work. CAPABILITY is made from the same rows.
+ */
+#include "imap/commands.h"
+#include "imap/internal.h"
+#include "base/banned.h"
+
+enum {
+    LOGIN = IMAP_NOT_AUTHENTICATED,
+    AUTH = IMAP_LOGGED_IN,
+    SELECTED = IMAP_SELECTED,
+    ANY = IMAP_ANY_STATE,
+
+    VIEW = IMAP_NEEDS_VIEW,
+    HOLDS = IMAP_HOLDS_EXPUNGE,
+    UID = IMAP_IS_UID,
+    WRITES = IMAP_NEEDS_WRITE,
+    TRYCREATE = IMAP_TRYCREATE,
+    BODY = IMAP_HAS_BODY,
+};
+
+static const struct imap_command commands[] = {
+    /* name           states    flags                      capability            RFC                   function */
+    { "CAPABILITY",   ANY,      0,                         NULL,                 "3501 §6.1.1",        cmd_capability },
+    { "NOOP",         ANY,      0,                         NULL,                 "3501 §6.1.2",        cmd_noop },
+    { "LOGOUT",       ANY,      0,                         NULL,                 "3501 §6.1.3",        cmd_logout },
+    { "ID",           ANY,      0,                         "ID",                 "2971",               cmd_id },
+    { "STARTTLS",     LOGIN,    0,                         "STARTTLS",           "3501 §6.2.1",        cmd_starttls },
+    { "AUTHENTICATE", LOGIN,    0,                         "SASL-IR",            "3501 §6.2.2, 4959",  cmd_authenticate },
+    { "LOGIN",        LOGIN,    0,                         NULL,                 "3501 §6.2.3",        cmd_login },
+    { "ENABLE",       AUTH,     0,                         "ENABLE",             "5161",               cmd_enable },
+    { "SELECT",       AUTH,     0,                         NULL,                 "3501 §6.3.1",        cmd_select },
+    { "EXAMINE",      AUTH,     0,                         NULL,                 "3501 §6.3.2",        cmd_examine },
+    { "CREATE",       AUTH,     0,                         "CREATE-SPECIAL-USE", "3501 §6.3.3, 6154",  cmd_create },
+    { "DELETE",       AUTH,     0,                         NULL,                 "3501 §6.3.4",        cmd_delete },
+    { "RENAME",       AUTH,     0,                         NULL,                 "3501 §6.3.5",        cmd_rename },
+    { "SUBSCRIBE",    AUTH,     0,                         NULL,                 "3501 §6.3.6",        cmd_subscribe },
+    { "UNSUBSCRIBE",  AUTH,     0,                         NULL,                 "3501 §6.3.7",        cmd_unsubscribe },
+    { "LIST",         AUTH,     0,                         "SPECIAL-USE",        "3501 §6.3.8, 6154",  cmd_list },
+    { "LSUB",         AUTH,     0,                         NULL,                 "3501 §6.3.9",        cmd_lsub },
+    { "STATUS",       AUTH,     0,                         NULL,                 "3501 §6.3.10",       cmd_status },
+    { "APPEND",       AUTH,     BODY | TRYCREATE,          NULL,                 "3501 §6.3.11",       cmd_append },
+    { "NAMESPACE",    AUTH,     0,                         "NAMESPACE",          "2342",               cmd_namespace },
+    { "IDLE",         AUTH,     0,                         "IDLE",               "2177",               cmd_idle },
+    { "CHECK",        SELECTED, 0,                         NULL,                 "3501 §6.4.1",        cmd_noop },
+    { "CLOSE",        SELECTED, 0,                         NULL,                 "3501 §6.4.2",        cmd_close },
+    { "UNSELECT",     SELECTED, 0,                         "UNSELECT",           "3691",               cmd_unselect },
+    { "EXPUNGE",      SELECTED, VIEW | WRITES,             NULL,                 "3501 §6.4.3",        cmd_expunge },
+    { "UID EXPUNGE",  SELECTED, VIEW | WRITES | UID,       "UIDPLUS",            "4315 §2.1",          cmd_expunge },
+    { "SEARCH",       SELECTED, VIEW | HOLDS,              NULL,                 "3501 §6.4.4",        cmd_search },
+    { "UID SEARCH",   SELECTED, VIEW | UID,                NULL,                 "3501 §6.4.8",        cmd_search },
+    { "FETCH",        SELECTED, VIEW | HOLDS,              NULL,                 "3501 §6.4.5",        cmd_fetch },
+    { "UID FETCH",    SELECTED, VIEW | UID,                NULL,                 "3501 §6.4.8",        cmd_fetch },
+    { "STORE",        SELECTED, VIEW | HOLDS | WRITES,     NULL,                 "3501 §6.4.6",        cmd_store },
+    { "UID STORE",    SELECTED, VIEW | UID | WRITES,       NULL,                 "3501 §6.4.8",        cmd_store },
+    { "COPY",         SELECTED, VIEW | TRYCREATE,          NULL,                 "3501 §6.4.7",        cmd_copy },
+    { "UID COPY",     SELECTED, VIEW | UID | TRYCREATE,    NULL,                 "3501 §6.4.8",        cmd_copy },
+    { "MOVE",         SELECTED, VIEW | WRITES | TRYCREATE, "MOVE",               "6851",               cmd_move },
+    { "UID MOVE",     SELECTED, VIEW | UID | WRITES | TRYCREATE, NULL,           "6851",               cmd_move },
+};
+enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
+
+/* What is not a command of its own: literals (RFC 7888), the attributes that LIST always tells (RFC 3348). */
+static const char *const always[] = {"IMAP4rev1", "LITERAL+", "CHILDREN"};
+
+const struct imap_command *imap_command_find(struct span name)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (span_ieq(name, span_cstr(commands[i].name)))
+            return &commands[i];
+    return NULL;
+}
+
+/* Before login, what can be used there; after it, what can be used from there on. */
+static bool is_offered(const struct imap *im, const struct imap_command *c)
+{
+    if (!c->capability)
+        return false;
+    if (im->state != IMAP_NOT_AUTHENTICATED)
+        return c->states & IMAP_LOGGED_IN;
+    if (c->run == cmd_starttls)
+        return session_can_tls(im->session) && !session_is_tls(im->session);
+    return c->states & IMAP_NOT_AUTHENTICATED;
+}
+
+void imap_write_capabilities(const struct imap *im, struct strbuf *out)
+{
+    for (size_t i = 0; i < sizeof always / sizeof *always; i++)
+        strbuf_addf(out, "%s%s", i ? " " : "", always[i]);
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (is_offered(im, &commands[i]))
+            strbuf_addf(out, " %s", commands[i].capability);
+    if (im->state == IMAP_NOT_AUTHENTICATED)
+        strbuf_add_cstr(out, gate_may_login(im->session) ? " AUTH=PLAIN AUTH=LOGIN" : " LOGINDISABLED");
+}
