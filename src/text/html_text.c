@@ -5,10 +5,10 @@
  * content is no text. It goes forward only. What never ends (a comment, a quoted attribute, a script) takes the rest
  * of the input with it, as it does in a browser; that also keeps the walk linear.
  */
-#include "base/banned.h"
+#include <stdlib.h>
 #include "text/html_entities.h"
 #include "text/mime.h"
-#include <stdlib.h>
+#include "base/banned.h"
 
 enum { TAG_NAME_MAX = 10, UNICODE_MAX = 0x10ffff, REPLACEMENT = 0xfffd };
 
@@ -197,8 +197,10 @@ static bool name_in(const char (*names)[TAG_NAME_MAX + 1], size_t count, const c
 /* From `at` to the "</name" that ends the element. */
 static void skip_content(struct html *h, const char *name)
 {
-    for (size_t i = h->at; (i = span_find(h->in, SPAN("</"), i)) != SPAN_NPOS; i += 2) {
+    for (size_t i = h->at; (i = span_find_byte(h->in, '<', i)) != SPAN_NPOS; i++) {
         char other[TAG_NAME_MAX + 1];
+        if (i + 1 == h->in.len || h->in.p[i + 1] != '/')
+            continue;
         tag_name(h, i + 2, other);
         if (strcmp(other, name) == 0) {
             h->at = i;

@@ -10,13 +10,15 @@
  *   multipart  (body body… "subtype" [params extension])
  *   extension  disposition language location
  */
-#include "base/banned.h"
 #include "text/charset.h"
 #include "text/header.h"
 #include "text/imap_structure.h"
 #include "text/mime_type.h"
+#include "base/banned.h"
 
 enum { LANGUAGES_MAX = 32 };
+
+#define EMPTY_PART "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0"
 
 enum body_field { TYPE, ENCODING, ID, DESCRIPTION, MD5, DISPOSITION, LANGUAGE, LOCATION, FIELDS };
 static const struct span field_names[FIELDS] = {
@@ -209,7 +211,7 @@ static void part_open(const struct body *b, const struct mime_part *p)
     strbuf_add_char(b->out, '(');
     if (p->kind == MIME_MULTIPART) {
         if (p->first_child == 0) /* the grammar wants one at least */
-            strbuf_add(b->out, SPAN("(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0)"));
+            strbuf_add_cstr(b->out, b->is_extended ? EMPTY_PART " NIL NIL NIL NIL)" : EMPTY_PART ")");
         return;
     }
     struct body_fields f;

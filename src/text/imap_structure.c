@@ -6,9 +6,9 @@
  * beyond the limits.
  */
 #include "text/imap_structure.h"
-#include "base/banned.h"
 #include "text/address.h"
 #include "text/header.h"
+#include "base/banned.h"
 
 void imap_string_write(struct span s, struct strbuf *out)
 {

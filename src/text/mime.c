@@ -12,10 +12,10 @@
  * before it began.
  */
 #include "text/mime.h"
-#include "base/banned.h"
+#include <stdlib.h>
 #include "base/mem.h"
 #include "text/mime_type.h"
-#include <stdlib.h>
+#include "base/banned.h"
 
 enum {
     NO_FRAME = 0xff,

@@ -2,10 +2,10 @@
  * mime_decode.c - the content of a part, for SEARCH, PREVIEW and BINARY. Only as much of the encoded body is decoded as
  * the limit needs: the first kilobyte of a text costs the same whether an hour of film stands behind it or not.
  */
-#include "base/banned.h"
 #include "text/charset.h"
 #include "text/codec.h"
 #include "text/mime.h"
+#include "base/banned.h"
 
 enum {
     QP_SLICE = 8192,        /* octets of quoted-printable between two looks at the limit */

@@ -11,8 +11,8 @@
  * the parent's body begins. Where a header ends its body begins. What can be derived (siblings, children, depth)
  * is derived, so that a table read back is sound: that is all that mime_unpack() has to check.
  */
-#include "base/banned.h"
 #include "text/mime.h"
+#include "base/banned.h"
 
 enum { PACK_VERSION = 1, OFFSET_BITS_MAX = 56 };
 

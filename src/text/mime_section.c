@@ -5,8 +5,8 @@
  * no multipart is its part 1. A message/rfc822 part has no number of its own for the message inside; a number behind it
  * counts the parts of that message.
  */
-#include "base/banned.h"
 #include "text/mime.h"
+#include "base/banned.h"
 
 /* The n-th part of a multipart. A linked list: who walks all sections of a message should walk the table instead. */
 static bool find_child(const struct mime_message *m, uint32_t parent, uint32_t n, uint32_t *part)

@@ -5,8 +5,8 @@
  * copies of "plain". Whatever is wrong with a Content-Type ends at text/plain (RFC 2045 §5.2), never at an error.
  */
 #include "text/mime_type.h"
-#include "base/banned.h"
 #include "text/header.h"
+#include "base/banned.h"
 
 static const struct span known_names[] = {
     SPAN_INIT("text"),         SPAN_INIT("plain"),         SPAN_INIT("html"),        SPAN_INIT("multipart"),
