@@ -22,7 +22,7 @@ struct smtp_pool;
 /* Role mx: session_app(). */
 struct mx_app {
     const char *hostname;
-    struct smtp_pool *mail; /* smtp_pool_new(channel to mail's LMTP, hostname) */
+    struct smtp_pool *mail; /* smtp_pool_new(channel to mail's LMTP, hostname, true) */
     _Atomic uint64_t message_size_max;
 };
 extern const struct protocol smtp_mx_protocol;

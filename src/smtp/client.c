@@ -1,0 +1,358 @@
+/*
+ * client.c - see client.h. Everything that comes from the peer is bounded: a line, the lines of a reply, the time of a reply.
+ */
+#include "smtp/client.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "text/dotstuff.h"
+#include "base/banned.h"
+
+enum { READ_BYTES = 4096, PIECES = 64 };
+
+struct smtp_client {
+    struct smtp_transport transport;
+    struct strbuf out;
+    struct strbuf in;
+    size_t in_at; /* start of what is unread in `in` */
+    unsigned extensions;
+    uint64_t size_max;
+};
+
+struct smtp_client *smtp_client_new(const struct smtp_transport *t)
+{
+    struct smtp_client *c = mem_alloc(sizeof *c);
+    c->transport = *t;
+    return c;
+}
+
+void smtp_client_free(struct smtp_client **cp)
+{
+    struct smtp_client *c = *cp;
+    *cp = NULL;
+    if (!c)
+        return;
+    c->transport.close(c->transport.ctx);
+    strbuf_free(&c->out);
+    strbuf_free(&c->in);
+    free(c);
+}
+
+void smtp_client_set_transport(struct smtp_client *c, const struct smtp_transport *t)
+{
+    c->transport = *t;
+    c->extensions = 0; /* RFC 3207 §4.2 */
+    strbuf_clear(&c->in);
+    c->in_at = 0;
+}
+
+unsigned smtp_client_extensions(const struct smtp_client *c)
+{
+    return c->extensions;
+}
+
+uint64_t smtp_client_size_max(const struct smtp_client *c)
+{
+    return c->size_max;
+}
+
+/* ---- going out ---------------------------------------------------------------------------------------------- */
+
+void smtp_client_command(struct smtp_client *c, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    strbuf_vaddf(&c->out, fmt, ap);
+    va_end(ap);
+    strbuf_add(&c->out, SPAN("\r\n"));
+}
+
+void smtp_client_mail(struct smtp_client *c, const struct smtp_mail *m)
+{
+    strbuf_add(&c->out, SPAN("MAIL FROM:<"));
+    strbuf_add(&c->out, m->from);
+    strbuf_add(&c->out, SPAN(">"));
+    if (m->size && (c->extensions & SMTP_EXT_SIZE))
+        strbuf_addf(&c->out, " SIZE=%llu", (unsigned long long)m->size);
+    if (m->is_8bit && (c->extensions & SMTP_EXT_8BITMIME))
+        strbuf_add(&c->out, SPAN(" BODY=8BITMIME"));
+    if (m->is_smtputf8 && (c->extensions & SMTP_EXT_SMTPUTF8))
+        strbuf_add(&c->out, SPAN(" SMTPUTF8"));
+    if (m->trace.len && (c->extensions & SMTP_EXT_XTRACE))
+        strbuf_addf(&c->out, " XTRACE=%.*s", SPAN_ARG(m->trace));
+    strbuf_add(&c->out, SPAN("\r\n"));
+}
+
+void smtp_client_rcpt(struct smtp_client *c, struct span to)
+{
+    strbuf_add(&c->out, SPAN("RCPT TO:<"));
+    strbuf_add(&c->out, to);
+    strbuf_add(&c->out, SPAN(">\r\n"));
+}
+
+enum status smtp_client_flush(struct smtp_client *c, struct err *err)
+{
+    if (c->out.len == 0)
+        return ST_OK;
+    struct span all = strbuf_span(&c->out);
+    enum status st = c->transport.write(c->transport.ctx, &all, 1, err);
+    strbuf_clear(&c->out);
+    return st;
+}
+
+/* A list of pieces on its way out, written when it is full. */
+struct outgoing {
+    struct smtp_client *c;
+    struct span pieces[PIECES];
+    size_t count;
+};
+
+static enum status outgoing_flush(struct outgoing *o, struct err *err)
+{
+    size_t n = o->count;
+    o->count = 0;
+    return n ? o->c->transport.write(o->c->transport.ctx, o->pieces, n, err) : ST_OK;
+}
+
+static enum status outgoing_add(struct outgoing *o, struct span piece, struct err *err)
+{
+    if (piece.len == 0)
+        return ST_OK;
+    if (o->count == PIECES)
+        TRY(outgoing_flush(o, err));
+    o->pieces[o->count++] = piece;
+    return ST_OK;
+}
+
+/* A dot that begins a piece is stuffed where the piece before ended its line. */
+enum status smtp_client_text(struct smtp_client *c, const struct span *pieces, size_t count, struct err *err)
+{
+    TRY(smtp_client_flush(c, err));
+    struct outgoing o = {.c = c};
+    bool at_line_start = true;
+    for (size_t i = 0; i < count; i++) {
+        struct span rest = pieces[i];
+        while (rest.len) {
+            bool needs_dot;
+            TRY(outgoing_add(&o, dotstuff_encode(&rest, &at_line_start, &needs_dot), err));
+            if (needs_dot)
+                TRY(outgoing_add(&o, SPAN("."), err));
+        }
+    }
+    TRY(outgoing_add(&o, at_line_start ? SPAN(".\r\n") : SPAN("\r\n.\r\n"), err));
+    return outgoing_flush(&o, err);
+}
+
+/* ---- coming in ---------------------------------------------------------------------------------------------- */
+
+static enum status read_line(struct smtp_client *c, int64_t deadline, struct span *line, struct err *err)
+{
+    for (;;) {
+        struct span unread = span_skip(strbuf_span(&c->in), c->in_at);
+        size_t lf = span_find_byte(unread, '\n', 0);
+        if (lf != SPAN_NPOS) {
+            *line = span_trim(span_take(unread, lf)); /* replies with a bare LF are read, too */
+            c->in_at += lf + 1;
+            return ST_OK;
+        }
+        if (unread.len > SMTP_REPLY_LINE_MAX)
+            return err_set(err, ST_SYNTAX, "reply line too long");
+        strbuf_consume(&c->in, c->in_at);
+        c->in_at = 0;
+        int64_t left = deadline - clock_mono_ms();
+        if (left <= 0)
+            return err_set(err, ST_TEMPORARY, "no reply in time");
+        size_t had = c->in.len, got = 0;
+        char *at = strbuf_extend(&c->in, READ_BYTES);
+        enum status st = c->transport.read(c->transport.ctx, at, READ_BYTES, &got, left, err);
+        strbuf_truncate(&c->in, had + got);
+        TRY(st);
+    }
+}
+
+static void learn_extension(struct smtp_client *c, struct span line)
+{
+    static const struct {
+        const char *name;
+        enum smtp_extension bit;
+    } known[] = {
+        {"PIPELINING", SMTP_EXT_PIPELINING}, {"SIZE", SMTP_EXT_SIZE},         {"8BITMIME", SMTP_EXT_8BITMIME},
+        {"SMTPUTF8", SMTP_EXT_SMTPUTF8},     {"STARTTLS", SMTP_EXT_STARTTLS}, {"XTRACE", SMTP_EXT_XTRACE},
+        {"DSN", SMTP_EXT_DSN},
+    };
+    struct span name;
+    span_cut(&line, ' ', &name);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (span_ieq(name, span_cstr(known[i].name)))
+            c->extensions |= known[i].bit;
+    if (span_ieq(name, SPAN("SIZE")) && !span_to_u64(span_trim(line), UINT64_MAX, &c->size_max))
+        c->size_max = 0;
+}
+
+/* "5.1.1 text": the code goes to out, *text behind it. */
+static void take_enhanced(struct span *text, char out[12])
+{
+    struct span word = span_take(*text, span_find_byte(*text, ' ', 0));
+    bool is_code = word.len >= 5 && word.len < 12 && strchr("245", word.p[0]) && word.p[1] == '.';
+    for (size_t i = 0; is_code && i < word.len; i++)
+        is_code = ascii_is_digit(word.p[i]) || word.p[i] == '.';
+    if (!is_code)
+        return;
+    memcpy(out, word.p, word.len);
+    out[word.len] = '\0';
+    *text = span_trim(span_skip(*text, word.len));
+}
+
+static void add_text(struct smtp_reply *r, struct span text)
+{
+    size_t at = strlen(r->text);
+    if (at && at + 1 < sizeof r->text)
+        r->text[at++] = ' ';
+    for (size_t i = 0; i < text.len && at + 1 < sizeof r->text; i++)
+        r->text[at++] = (unsigned char)text.p[i] < ' ' || text.p[i] == 0x7f ? '?' : text.p[i];
+    r->text[at] = '\0';
+}
+
+static enum status read_reply(struct smtp_client *c, int64_t timeout_ms, bool is_hello, struct smtp_reply *r,
+                              struct err *err)
+{
+    *r = (struct smtp_reply){0};
+    int64_t deadline = clock_mono_ms() + timeout_ms;
+    for (unsigned n = 0; n < SMTP_REPLY_LINES_MAX; n++) {
+        struct span line;
+        uint64_t code;
+        TRY(read_line(c, deadline, &line, err));
+        bool is_last = line.len <= 3 || line.p[3] == ' ';
+        if (line.len < 3 || !span_to_u64(span_take(line, 3), 599, &code) || code < 200 ||
+            (!is_last && line.p[3] != '-') || (n && r->code != code))
+            return err_set(err, ST_SYNTAX, "not an SMTP reply");
+        r->code = (unsigned)code;
+        struct span text = span_skip(line, 4);
+        if (is_hello && n && code == 250)
+            learn_extension(c, text);
+        take_enhanced(&text, r->enhanced);
+        add_text(r, text);
+        if (is_last)
+            return ST_OK;
+    }
+    return err_set(err, ST_SYNTAX, "reply with too many lines");
+}
+
+enum status smtp_client_reply(struct smtp_client *c, int64_t timeout_ms, struct smtp_reply *reply, struct err *err)
+{
+    TRY(smtp_client_flush(c, err));
+    return read_reply(c, timeout_ms, false, reply, err);
+}
+
+enum status smtp_client_greeting(struct smtp_client *c, int64_t timeout_ms, struct smtp_reply *reply, struct err *err)
+{
+    return read_reply(c, timeout_ms, false, reply, err);
+}
+
+enum status smtp_client_hello(struct smtp_client *c, const char *verb, const char *hostname, int64_t timeout_ms,
+                              struct smtp_reply *reply, struct err *err)
+{
+    c->extensions = 0;
+    c->size_max = 0;
+    smtp_client_command(c, "%s %s", verb, hostname);
+    TRY(smtp_client_flush(c, err));
+    return read_reply(c, timeout_ms, true, reply, err);
+}
+
+/* ---- sockets ------------------------------------------------------------------------------------------------ */
+
+struct socket_ctx {
+    int fd;
+    int64_t receive_ms; /* what SO_RCVTIMEO stands at */
+};
+
+static void set_timeout(int fd, int option, int64_t ms)
+{
+    struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+    (void)setsockopt(fd, SOL_SOCKET, option, &tv, sizeof tv);
+}
+
+static enum status socket_read(void *ctx, char *p, size_t n, size_t *got, int64_t timeout_ms, struct err *err)
+{
+    struct socket_ctx *s = ctx;
+    /* The socket's own timeout saves a poll(2) for each reply; it is set anew only when it would be too long, or far too short. */
+    if (timeout_ms < s->receive_ms || timeout_ms > 2 * s->receive_ms) {
+        set_timeout(s->fd, SO_RCVTIMEO, timeout_ms);
+        s->receive_ms = timeout_ms;
+    }
+    ssize_t r;
+    do
+        r = recv(s->fd, p, n, 0);
+    while (r < 0 && errno == EINTR);
+    if (r > 0) {
+        *got = (size_t)r;
+        return ST_OK;
+    }
+    if (r == 0 || errno == ECONNRESET)
+        return err_set(err, ST_CLOSED, "the other side closed the connection");
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return err_set(err, ST_TEMPORARY, "no reply in time");
+    err_errno(err, "reading from a socket");
+    return err->status = ST_IO;
+}
+
+static enum status write_failed(struct err *err)
+{
+    if (errno == EPIPE || errno == ECONNRESET)
+        return err_set(err, ST_CLOSED, "the other side closed the connection");
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return err_set(err, ST_TEMPORARY, "the other side takes no bytes");
+    err_errno(err, "writing to a socket");
+    return err->status = ST_IO;
+}
+
+static enum status socket_write(void *ctx, const struct span *pieces, size_t count, struct err *err)
+{
+    struct socket_ctx *s = ctx;
+    struct iovec iov[PIECES];
+    while (count) {
+        size_t n = count < PIECES ? count : PIECES;
+        for (size_t i = 0; i < n; i++)
+            iov[i] = (struct iovec){(void *)(uintptr_t)pieces[i].p, pieces[i].len};
+        size_t first = 0;
+        while (first < n) {
+            struct msghdr m = {.msg_iov = iov + first, .msg_iovlen = n - first};
+            ssize_t sent = sendmsg(s->fd, &m, MSG_NOSIGNAL);
+            if (sent < 0 && errno == EINTR)
+                continue;
+            if (sent < 0)
+                return write_failed(err);
+            size_t left = (size_t)sent;
+            while (first < n && left >= iov[first].iov_len)
+                left -= iov[first++].iov_len;
+            if (first < n) {
+                iov[first].iov_base = (char *)iov[first].iov_base + left;
+                iov[first].iov_len -= left;
+            }
+        }
+        pieces += n;
+        count -= n;
+    }
+    return ST_OK;
+}
+
+static void socket_close(void *ctx)
+{
+    struct socket_ctx *s = ctx;
+    close(s->fd);
+    free(s);
+}
+
+struct smtp_transport smtp_socket_transport(int fd, int64_t timeout_ms)
+{
+    struct socket_ctx *s = mem_alloc(sizeof *s);
+    s->fd = fd;
+    set_timeout(fd, SO_SNDTIMEO, timeout_ms);
+    return (struct smtp_transport){s, socket_read, socket_write, socket_close};
+}

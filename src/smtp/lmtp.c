@@ -1,0 +1,84 @@
+/*
+ * lmtp.c - LMTP in the role mail (RFC 2033): from `mx` and `relay`, or from a local program. One reply for each recipient.
+ */
+#include "smtp/deliver.h"
+#include "smtp/smtp.h"
+#include "smtp/trace.h"
+#include "base/banned.h"
+
+static struct mail_app *app_of(const struct session *s)
+{
+    return session_app(s);
+}
+
+static const char *lmtp_hostname(const struct session *s)
+{
+    return app_of(s)->hostname;
+}
+
+static uint64_t lmtp_size_max(const struct session *s)
+{
+    return app_of(s)->message_size_max;
+}
+
+static bool lmtp_recipient(struct smtp *sm, struct smtp_recipient *r)
+{
+    struct mail_app *app = app_of(sm->session);
+    struct err err;
+    switch (route_address(app->directory, &sm->transaction->arena, &r->address, app->subaddress_separator, &r->route,
+                          &err)) {
+    case ST_OK:
+        smtp_reply(sm, 250, "2.1.5", "Recipient ok");
+        return true;
+    case ST_DENIED:
+        smtp_reply(sm, 550, "5.7.1", "Relaying denied");
+        break;
+    case ST_NOTFOUND:
+        smtp_reply(sm, 550, "5.1.1", "No such recipient here");
+        break;
+    default:
+        smtp_reply(sm, 451, "4.3.0", "%s", err.client);
+        smtp_log_refused(sm, r->text, 451, err.operator_text);
+    }
+    return false;
+}
+
+static void lmtp_message(struct smtp *sm)
+{
+    struct smtp_transaction *t = sm->transaction;
+    AUTO_STRBUF prefix = STRBUF_INIT;
+    if (!smtp_is_internal(sm)) /* between our own roles the message is already stamped */
+        received_write(sm, &prefix);
+    struct delivery d = {
+        .app = app_of(sm->session), .session = sm, .body = &t->body, .prefix = strbuf_span(&prefix)};
+    struct delivery_result *results = arena_array(&t->arena, t->count, sizeof *results);
+    deliver(&d, results);
+    for (size_t i = 0; i < t->count; i++) {
+        const struct delivery_result *r = &results[i];
+        smtp_reply(sm, r->code.code, r->code.enhanced, "%s", r->err.status == ST_OK ? "Delivered" : r->err.client);
+    }
+}
+
+const struct smtp_mode smtp_mode_lmtp = {
+    .name = "lmtp",
+    .bit = MODE_LMTP,
+    .greeting = "LMTP",
+    .hostname = lmtp_hostname,
+    .message_size_max = lmtp_size_max,
+    .recipient = lmtp_recipient,
+    .message = lmtp_message,
+};
+
+static enum next lmtp_start(struct session *s)
+{
+    return smtp_start(s, &smtp_mode_lmtp);
+}
+
+const struct protocol lmtp_protocol = {
+    .name = "lmtp",
+    .start = lmtp_start,
+    .input = smtp_input,
+    .secured = smtp_secured,
+    .goodbye = smtp_goodbye,
+    .free = smtp_free,
+};

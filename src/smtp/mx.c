@@ -1,0 +1,223 @@
+/*
+ * mx.c - port 25: mail from anybody, for us only.
+ *
+ * Who is "us" this role does not know. It asks `mail` over LMTP, recipient by recipient, and gives the message to `mail` on the
+ * same connection; 250 means that `mail` has it on disk (or `relay` has, for what is forwarded). Nothing is kept here, so
+ * nothing can be lost here.
+ *
+ * Round trips to `mail` for a message with one recipient: MAIL+RCPT in one, DATA's 354 arrives while the client is still sending
+ * (it was asked for when the client said DATA), then the message and its reply.
+ */
+#include "smtp/pool.h"
+#include "smtp/session.h"
+#include "smtp/trace.h"
+#include "base/banned.h"
+
+static struct mx_app *app_of(const struct session *s)
+{
+    return session_app(s);
+}
+
+static const char *mx_hostname(const struct session *s)
+{
+    return app_of(s)->hostname;
+}
+
+static uint64_t mx_size_max(const struct session *s)
+{
+    return app_of(s)->message_size_max;
+}
+
+/* What `mail` said, said to the client. Replies that are about our connection with `mail` are not the client's business. */
+static void pass_on(struct smtp *sm, const struct smtp_reply *r)
+{
+    if (r->code == 421 || r->code < 200 || (r->code >= 500 && r->code < 550) || r->code == 555)
+        smtp_reply(sm, 451, "4.3.0", "Try again later");
+    else
+        smtp_reply(sm, r->code, r->enhanced[0] ? r->enhanced : NULL, "%s", r->text);
+}
+
+/* The connection is gone, and with it the recipients that `mail` had accepted: the transaction can only fail. */
+static void lost(struct smtp *sm, const struct err *err)
+{
+    struct smtp_transaction *t = sm->transaction;
+    if (t->lease)
+        smtp_pool_drop(app_of(sm->session)->mail, &t->lease);
+    t->is_broken = t->count > 0;
+    struct log_line l;
+    smtp_log_begin(sm, &l, LOG_WARN, "mail-unreachable");
+    log_err(&l, err);
+    log_end(&l);
+}
+
+static enum status ask(struct smtp *sm, const struct smtp_recipient *r, struct smtp_reply *mail,
+                       struct smtp_reply *rcpt, struct err *err)
+{
+    struct smtp_transaction *t = sm->transaction;
+    if (t->is_broken)
+        return err_set(err, ST_TEMPORARY, "the connection for this message is gone");
+    if (!t->lease) {
+        struct smtp_mail m = {.from = t->from,
+                              .size = t->mail.size,
+                              .is_8bit = t->mail.is_8bit,
+                              .is_smtputf8 = t->mail.is_smtputf8,
+                              .trace = span_cstr(t->trace)};
+        return smtp_pool_begin(app_of(sm->session)->mail, &m, r->text, &t->lease, mail, rcpt, err);
+    }
+    mail->code = 250;
+    smtp_client_rcpt(t->lease->client, r->text);
+    return smtp_client_reply(t->lease->client, POOL_REPLY_MS, rcpt, err);
+}
+
+/* Guessing addresses is made slow, then stopped. */
+static void count_unknown(struct smtp *sm)
+{
+    if (++sm->unknown_recipients > SMTP_UNKNOWN_BEFORE_PAUSE)
+        session_pause(sm->session, SMTP_PAUSE_MS);
+    if (sm->unknown_recipients < SMTP_UNKNOWN_MAX)
+        return;
+    smtp_reply(sm, 421, "4.7.0", "Too many unknown recipients, closing connection");
+    smtp_log_refused(sm, SPAN_NONE, 421, "too many unknown recipients");
+    sm->is_closing = true;
+}
+
+static bool mx_recipient(struct smtp *sm, struct smtp_recipient *r)
+{
+    struct smtp_reply mail, rcpt;
+    struct err err;
+    if (ask(sm, r, &mail, &rcpt, &err) != ST_OK) {
+        lost(sm, &err);
+        smtp_reply(sm, 451, "4.3.0", "Try again later");
+        return false;
+    }
+    const struct smtp_reply *said = smtp_reply_is_good(&mail) ? &rcpt : &mail;
+    if (said == &mail) /* the next RCPT begins anew */
+        smtp_pool_return(app_of(sm->session)->mail, &sm->transaction->lease);
+    if (smtp_reply_is_good(said)) {
+        smtp_reply(sm, 250, "2.1.5", "Recipient ok");
+        return true;
+    }
+    pass_on(sm, said);
+    smtp_log_refused(sm, r->text, said->code, said->text);
+    if (smtp_reply_is_permanent(said))
+        count_unknown(sm);
+    return false;
+}
+
+static void mx_data(struct smtp *sm)
+{
+    struct smtp_transaction *t = sm->transaction;
+    struct err err;
+    if (t->is_broken)
+        return;
+    smtp_client_command(t->lease->client, "DATA");
+    t->is_data_sent = true;
+    if (smtp_client_flush(t->lease->client, &err) != ST_OK)
+        lost(sm, &err);
+}
+
+/* Sends the message and reads one reply for each recipient; *worst is the one to tell the client: temporary beats
+ * permanent beats good, so that nothing is ever lost, and at worst something comes twice. */
+static enum status deliver(struct smtp *sm, struct smtp_reply *worst, struct err *err)
+{
+    struct smtp_transaction *t = sm->transaction;
+    struct smtp_client *c = t->lease->client;
+    TRY(smtp_client_reply(c, POOL_REPLY_MS, worst, err));
+    t->is_data_sent = false;
+    if (worst->code != 354)
+        return ST_OK;
+
+    AUTO_STRBUF received = STRBUF_INIT;
+    received_write(sm, &received);
+    struct span pieces[2] = {strbuf_span(&received), SPAN_NONE};
+    TRY(body_span(t->body, &pieces[1], err));
+    t->is_data_sent = true;
+    TRY(smtp_client_text(c, pieces, 2, err));
+    *worst = (struct smtp_reply){0};
+    for (size_t i = 0; i < t->count; i++) {
+        struct smtp_reply r;
+        TRY(smtp_client_reply(c, POOL_REPLY_MS, &r, err));
+        bool is_worse = i == 0 || (smtp_reply_is_good(worst) && !smtp_reply_is_good(&r)) ||
+                        (smtp_reply_is_permanent(worst) && !smtp_reply_is_good(&r) && !smtp_reply_is_permanent(&r));
+        if (is_worse)
+            *worst = r;
+    }
+    t->is_data_sent = false;
+    t->lease->is_open = false;
+    return ST_OK;
+}
+
+static void mx_message(struct smtp *sm)
+{
+    struct smtp_transaction *t = sm->transaction;
+    AUTO_ARENA a = ARENA_INIT;
+    struct message_facts facts;
+    struct span message;
+    struct smtp_reply worst;
+    struct err err;
+
+    if (body_span(t->body, &message, &err) != ST_OK) {
+        smtp_reply_err(sm, &err);
+        return;
+    }
+    message_facts_of(&a, message, &facts);
+    if (facts.hops > SMTP_HOPS_MAX) {
+        smtp_reply(sm, 554, "5.4.6", "Too many hops, mail is going in circles");
+        smtp_log_refused(sm, SPAN_NONE, 554, "too many hops");
+        return;
+    }
+    if (deliver(sm, &worst, &err) != ST_OK) {
+        lost(sm, &err);
+        smtp_reply(sm, 451, "4.3.0", "Try again later");
+        return;
+    }
+    if (!smtp_reply_is_good(&worst)) {
+        smtp_log_refused(sm, SPAN_NONE, worst.code, worst.text);
+        pass_on(sm, &worst);
+        return;
+    }
+    smtp_reply(sm, 250, "2.0.0", "Ok, id %s", t->trace);
+    struct log_line l;
+    smtp_log_begin(sm, &l, LOG_INFO, "accepted");
+    log_span(&l, "from", t->from);
+    log_u64(&l, "recipients", t->count);
+    log_u64(&l, "size", body_size(t->body));
+    log_end(&l);
+}
+
+static void mx_end(struct smtp *sm)
+{
+    struct smtp_transaction *t = sm->transaction;
+    if (!t->lease)
+        return;
+    if (t->is_data_sent) /* `mail` waits for a message that will not come */
+        smtp_pool_drop(app_of(sm->session)->mail, &t->lease);
+    else
+        smtp_pool_return(app_of(sm->session)->mail, &t->lease);
+}
+
+const struct smtp_mode smtp_mode_mx = {
+    .name = "smtp",
+    .bit = MODE_MX,
+    .greeting = "ESMTP",
+    .hostname = mx_hostname,
+    .message_size_max = mx_size_max,
+    .recipient = mx_recipient,
+    .data = mx_data,
+    .message = mx_message,
+    .end = mx_end,
+};
+
+static enum next mx_start(struct session *s)
+{
+    return smtp_start(s, &smtp_mode_mx);
+}
+
+const struct protocol smtp_mx_protocol = {
+    .name = "smtp",
+    .start = mx_start,
+    .input = smtp_input,
+    .secured = smtp_secured,
+    .goodbye = smtp_goodbye,
+    .free = smtp_free,
+};

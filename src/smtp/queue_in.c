@@ -1,0 +1,97 @@
+/*
+ * queue_in.c - the door of the role relay: SMTP from `mail` into the durable queue. Nobody else has the channel, so every recipient is
+ * taken; 250 to the message only after queue_add(), which flushes.
+ */
+#include "smtp/session.h"
+#include "smtp/smtp.h"
+#include "base/banned.h"
+
+static struct relay_app *app_of(const struct session *s)
+{
+    return session_app(s);
+}
+
+static const char *queue_hostname(const struct session *s)
+{
+    return app_of(s)->hostname;
+}
+
+static uint64_t queue_size_max(const struct session *s)
+{
+    return app_of(s)->message_size_max;
+}
+
+static bool queue_recipient(struct smtp *sm, struct smtp_recipient *r)
+{
+    (void)r;
+    smtp_reply(sm, 250, "2.1.5", "Recipient ok");
+    return true;
+}
+
+static enum status put(struct smtp *sm, uint64_t *id, struct err *err)
+{
+    struct smtp_transaction *t = sm->transaction;
+    struct span *recipients = arena_array(&t->arena, t->count, sizeof *recipients);
+    for (size_t i = 0; i < t->count; i++)
+        recipients[i] = t->recipients[i].text;
+    struct queue_envelope e = {
+        .sender = t->from,
+        .recipients = recipients,
+        .recipient_count = t->count,
+        .trace = span_cstr(t->trace),
+        .is_smtputf8 = t->mail.is_smtputf8,
+        .is_8bit = t->mail.is_8bit,
+    };
+    struct span message;
+    TRY(body_span(t->body, &message, err));
+    return queue_add(app_of(sm->session)->queue, &e, message, id, err);
+}
+
+static void queue_message(struct smtp *sm)
+{
+    struct smtp_transaction *t = sm->transaction;
+    struct relay_app *app = app_of(sm->session);
+    struct err err;
+    uint64_t id;
+    if (put(sm, &id, &err) != ST_OK) {
+        struct log_line l;
+        smtp_log_begin(sm, &l, LOG_ERROR, "queue-failed");
+        log_err(&l, &err);
+        log_end(&l);
+        smtp_reply(sm, 451, "4.3.0", "%s", err.client);
+        return;
+    }
+    smtp_reply(sm, 250, "2.0.0", "Queued");
+    struct log_line l;
+    smtp_log_begin(sm, &l, LOG_INFO, "queued");
+    log_u64(&l, "queue", id);
+    log_span(&l, "from", t->from);
+    log_u64(&l, "recipients", t->count);
+    log_u64(&l, "size", body_size(t->body));
+    log_end(&l);
+    app->wake(app->wake_ctx);
+}
+
+const struct smtp_mode smtp_mode_queue = {
+    .name = "queue",
+    .bit = MODE_QUEUE,
+    .greeting = "ESMTP",
+    .hostname = queue_hostname,
+    .message_size_max = queue_size_max,
+    .recipient = queue_recipient,
+    .message = queue_message,
+};
+
+static enum next queue_start(struct session *s)
+{
+    return smtp_start(s, &smtp_mode_queue);
+}
+
+const struct protocol queue_in_protocol = {
+    .name = "queue",
+    .start = queue_start,
+    .input = smtp_input,
+    .secured = smtp_secured,
+    .goodbye = smtp_goodbye,
+    .free = smtp_free,
+};
