@@ -8,8 +8,8 @@
 #include "base/banned.h"
 
 static const char *const names[ST_COUNT] = {
-    "ok",     "syntax", "state",     "denied",      "notfound", "exists", "limit",
-    "quota",  "temporary", "unsupported", "closed", "io",     "bug",
+    "ok",    "syntax",    "state",       "denied", "notfound", "exists", "limit",
+    "quota", "temporary", "unsupported", "closed", "io",       "bug",
 };
 
 const char *status_name(enum status st)
@@ -29,10 +29,10 @@ enum status err_set(struct err *err, enum status st, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(err->client, sizeof err->client, fmt, ap);
+    (void)vsnprintf(err->client, sizeof err->client, fmt, ap);
     va_end(ap);
     make_printable(err->client);
-    snprintf(err->operator_text, sizeof err->operator_text, "%s", err->client);
+    (void)snprintf(err->operator_text, sizeof err->operator_text, "%s", err->client);
     return err->status = st;
 }
 
@@ -40,9 +40,9 @@ enum status err_set_operator(struct err *err, enum status st, const char *client
 {
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(err->operator_text, sizeof err->operator_text, fmt, ap);
+    (void)vsnprintf(err->operator_text, sizeof err->operator_text, fmt, ap);
     va_end(ap);
-    snprintf(err->client, sizeof err->client, "%s", client);
+    (void)snprintf(err->client, sizeof err->client, "%s", client);
     return err->status = st;
 }
 
@@ -54,8 +54,8 @@ enum status err_errno(struct err *err, const char *fmt, ...)
     int n = vsnprintf(err->operator_text, sizeof err->operator_text, fmt, ap);
     va_end(ap);
     if (n > 0 && (size_t)n < sizeof err->operator_text)
-        snprintf(err->operator_text + n, sizeof err->operator_text - (size_t)n, ": %s", strerror(saved));
-    snprintf(err->client, sizeof err->client, "internal error, try again later");
+        (void)snprintf(err->operator_text + n, sizeof err->operator_text - (size_t)n, ": %s", strerror(saved));
+    (void)snprintf(err->client, sizeof err->client, "internal error, try again later");
     switch (saved) {
     case ENOENT:
         return err->status = ST_NOTFOUND;

@@ -65,7 +65,7 @@ static void put_quoted(struct log_line *l, struct span v)
             put(l, "\\", 1);
             put(l, &v.p[i], 1);
         } else if (c < 0x20 || c == 0x7f) {
-            snprintf(hex, sizeof hex, "\\x%02x", c);
+            (void)snprintf(hex, sizeof hex, "\\x%02x", c);
             put(l, hex, ESCAPED_MAX);
         } else {
             put(l, &v.p[i], 1);
@@ -114,14 +114,14 @@ void log_str(struct log_line *l, const char *key, const char *value)
 void log_u64(struct log_line *l, const char *key, uint64_t value)
 {
     char digits[24];
-    snprintf(digits, sizeof digits, "%" PRIu64, value);
+    (void)snprintf(digits, sizeof digits, "%" PRIu64, value);
     log_str(l, key, digits);
 }
 
 void log_i64(struct log_line *l, const char *key, int64_t value)
 {
     char digits[24];
-    snprintf(digits, sizeof digits, "%" PRId64, value);
+    (void)snprintf(digits, sizeof digits, "%" PRId64, value);
     log_str(l, key, digits);
 }
 
@@ -145,7 +145,7 @@ void log_text(enum log_level level, const char *event, const char *fmt, ...)
     char text[1024];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     log_begin(&l, level, event);
     log_str(&l, "text", text);

@@ -85,7 +85,7 @@ void strbuf_vaddf(struct strbuf *b, const char *fmt, va_list ap)
         strbuf_add_bytes(b, small, (size_t)n);
     } else {
         strbuf_reserve(b, (size_t)n);
-        vsnprintf(b->p + b->len, (size_t)n + 1, fmt, again);
+        (void)vsnprintf(b->p + b->len, (size_t)n + 1, fmt, again);
         b->len += (size_t)n;
     }
     va_end(again);

@@ -202,12 +202,13 @@ static enum status source_route_skip(struct arena *a, struct span *text, bool is
             return err_set(err, ST_SYNTAX, "invalid source route");
         *text = span_skip(*text, 1);
         TRY(domain_read(a, text, is_utf8_allowed, &domain, err));
-        char c = text->len ? text->p[0] : '\0';
-        if (c != ',' && c != ':')
+        if (span_starts(*text, SPAN(":"))) {
+            *text = span_skip(*text, 1);
+            return ST_OK;
+        }
+        if (!span_starts(*text, SPAN(",")))
             return err_set(err, ST_SYNTAX, "invalid source route");
         *text = span_skip(*text, 1);
-        if (c == ':')
-            return ST_OK;
     }
 }
 

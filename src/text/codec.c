@@ -9,22 +9,16 @@
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /* Value of a base64 digit plus one; 0: not of the alphabet. */
-#define UPPER(c) [c] = (c) - 'A' + 1
-#define LOWER(c) [c] = (c) - 'a' + 27
-#define DIGIT(c) [c] = (c) - '0' + 53
 static const uint8_t digit_plus_one[256] = {
-    UPPER('A'), UPPER('B'), UPPER('C'), UPPER('D'), UPPER('E'), UPPER('F'), UPPER('G'), UPPER('H'),
-    UPPER('I'), UPPER('J'), UPPER('K'), UPPER('L'), UPPER('M'), UPPER('N'), UPPER('O'), UPPER('P'),
-    UPPER('Q'), UPPER('R'), UPPER('S'), UPPER('T'), UPPER('U'), UPPER('V'), UPPER('W'), UPPER('X'),
-    UPPER('Y'), UPPER('Z'), LOWER('a'), LOWER('b'), LOWER('c'), LOWER('d'), LOWER('e'), LOWER('f'),
-    LOWER('g'), LOWER('h'), LOWER('i'), LOWER('j'), LOWER('k'), LOWER('l'), LOWER('m'), LOWER('n'),
-    LOWER('o'), LOWER('p'), LOWER('q'), LOWER('r'), LOWER('s'), LOWER('t'), LOWER('u'), LOWER('v'),
-    LOWER('w'), LOWER('x'), LOWER('y'), LOWER('z'), DIGIT('0'), DIGIT('1'), DIGIT('2'), DIGIT('3'),
-    DIGIT('4'), DIGIT('5'), DIGIT('6'), DIGIT('7'), DIGIT('8'), DIGIT('9'), ['+'] = 63, ['/'] = 64,
+    ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,  ['H'] = 8,
+    ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16,
+    ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24,
+    ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32,
+    ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40,
+    ['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48,
+    ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
+    ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63, ['/'] = 64,
 };
-#undef UPPER
-#undef LOWER
-#undef DIGIT
 
 static unsigned digit_at(const char *p)
 {
@@ -51,8 +45,9 @@ void base64_encode(struct span in, struct strbuf *out)
         v |= (uint32_t)(unsigned char)in.p[i + 1] << 8;
     *to++ = alphabet[v >> 18];
     *to++ = alphabet[v >> 12 & 63];
-    *to++ = has_two ? alphabet[v >> 6 & 63] : '=';
-    *to = '=';
+    to[0] = to[1] = '=';
+    if (has_two)
+        to[0] = alphabet[v >> 6 & 63];
 }
 
 bool base64_decode_strict(struct span in, struct strbuf *out)
@@ -152,7 +147,7 @@ static bool qp_decode_line(struct span line, struct strbuf *out)
             break;
         int high = line.len >= 3 ? hex_value(line.p[1]) : -1, low = line.len >= 3 ? hex_value(line.p[2]) : -1;
         bool is_escape = high >= 0 && low >= 0;
-        strbuf_add_char(out, is_escape ? (char)(high * 16 + low) : '=');
+        strbuf_add_char(out, (char)(is_escape ? high * 16 + low : '='));
         line = span_skip(line, is_escape ? 3 : 1);
     }
     return is_soft;

@@ -17,7 +17,7 @@ static const int64_t utc_max = 253402300799; /* 9999-12-31T23:59:59Z */
 static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 static const char weekdays[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
 
-/* Days from 1970-01-01 to the first of March of that year, counting years from March so that the leap day is last. */
+/* Days from 1970-01-01 to that day; years are counted from March, so that the leap day is their last. */
 static int64_t days_of(int64_t year, int month, int day)
 {
     int64_t y = month <= 2 ? year - 1 : year;
@@ -32,10 +32,7 @@ struct civil {
 
 static struct civil civil_of(int64_t days)
 {
-    int64_t shifted = days + 719468;               /* since 0000-03-01 */
-    int64_t year = (shifted * 400 + 799) / 146097; /* may be one too high */
-    if (shifted < 0)
-        year = -1;
+    int64_t year = (days + 719468) * 400 / 146097; /* years of the mean length since 0000-03-01: one off at most */
     while (days_of(year, 3, 1) > days)
         year--;
     while (days_of(year + 1, 3, 1) <= days)

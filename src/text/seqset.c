@@ -17,7 +17,7 @@ static void grow(struct arena *a, struct seqset *s)
         return;
     size_t cap = s->cap ? s->cap * 2 : 8;
     struct seqrange *ranges = arena_array(a, cap, sizeof *ranges);
-    if (s->count)
+    if (s->ranges)
         memcpy(ranges, s->ranges, s->count * sizeof *ranges);
     s->ranges = ranges;
     s->cap = cap;
