@@ -106,6 +106,7 @@ void session_leave_buffers(struct session *s)
     strbuf_consume(&s->out, s->out_at);
     s->out_at = 0;
     if (s->out.len == 0) {
+        strbuf_free(&w->out); /* where the session came with memory of its own */
         w->out = s->out;
         s->out = (struct strbuf)STRBUF_INIT;
     } else if (s->out.cap > 2 * s->out.len) {
