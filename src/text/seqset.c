@@ -13,7 +13,7 @@ struct seqset *seqset_new(struct arena *a)
 
 static void grow(struct arena *a, struct seqset *s)
 {
-    if (s->count < s->cap)
+    if (s->ranges && s->count < s->cap)
         return;
     size_t cap = s->cap ? s->cap * 2 : 8;
     struct seqrange *ranges = arena_array(a, cap, sizeof *ranges);
