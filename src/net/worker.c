@@ -44,7 +44,7 @@ struct pool {
     uint32_t count, idle, max, at_once;
     bool is_stopping, has_asked;
     int64_t grow_at_ms;
-    struct worker *exited; /* to be freed */
+    struct worker *exited; /* to be joined and freed */
     void (*wake)(void *ctx);
     void *ctx;
 };
@@ -173,10 +173,8 @@ static bool start_worker(struct pool *p)
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK_BYTES);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_t thread;
-    int failed = pthread_create(&thread, &attr, worker_main, w);
+    int failed = pthread_create(&w->thread, &attr, worker_main, w);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
     if (failed) {
@@ -188,11 +186,14 @@ static bool start_worker(struct pool *p)
     return true;
 }
 
-static void free_exited(struct pool *p)
+/* Joined, not detached: the libraries' thread destructors run behind worker_main() and must not meet the process's exit. */
+static void join_exited(struct worker *w)
 {
-    for (struct worker *w; (w = p->exited) != NULL;) {
-        p->exited = w->next_exited;
+    while (w) {
+        struct worker *next = w->next_exited;
+        pthread_join(w->thread, NULL);
         free(w);
+        w = next;
     }
 }
 
@@ -205,7 +206,8 @@ int64_t pool_grow(struct pool *p, int64_t now_ms)
 {
     pthread_mutex_lock(&p->lock);
     p->has_asked = false;
-    free_exited(p);
+    struct worker *exited = p->exited;
+    p->exited = NULL;
     bool is_failing = false;
     while (is_short_of_workers(p) && p->count < p->at_once && !is_failing)
         is_failing = !start_worker(p);
@@ -225,6 +227,7 @@ int64_t pool_grow(struct pool *p, int64_t now_ms)
     p->has_asked = p->grow_at_ms != INT64_MAX; /* the loop comes back by itself */
     int64_t again_ms = p->grow_at_ms;
     pthread_mutex_unlock(&p->lock);
+    join_exited(exited);
     return again_ms;
 }
 
@@ -235,8 +238,10 @@ void pool_stop(struct pool *p)
     pthread_cond_broadcast(&p->has_work);
     while (p->count)
         pthread_cond_wait(&p->has_exited, &p->lock);
-    free_exited(p);
+    struct worker *exited = p->exited;
+    p->exited = NULL;
     pthread_mutex_unlock(&p->lock);
+    join_exited(exited);
 }
 
 void pool_free(struct pool **pp)

@@ -7,6 +7,7 @@
  * A worker owns the big buffers that sessions borrow while they run, so that a parked session has none.
  */
 #pragma once
+#include <pthread.h>
 #include <stdint.h>
 #include "base/strbuf.h"
 
@@ -21,6 +22,7 @@ struct job {
 struct worker {
     struct pool *pool;
     struct worker *next_exited;
+    pthread_t thread;
     /* the running session's unread input: in[in_at..in_len) */
     char *in;
     size_t in_at, in_len, in_cap;
