@@ -1,0 +1,172 @@
+/* test_smtp_command.c - SMTP's command lines: the RFC's examples, and what must not pass. */
+#include "check.h"
+#include "base/arena.h"
+#include "text/smtp_command.h"
+
+static void test_split(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        bool ok;
+        const char *verb, *args;
+    } rows[] = {
+        {"EHLO foo.example.test", true, "EHLO", "foo.example.test"},
+        {"quit", true, "quit", ""},
+        {"NOOP  ", true, "NOOP", ""},
+        {"MAIL FROM:<a@example.test> SIZE=1", true, "MAIL", "FROM:<a@example.test> SIZE=1"},
+        {"DATA\t", true, "DATA", ""},
+        {"", false, "", ""},
+        {" EHLO x", false, "", ""},
+        {"EHLO\rx", false, "", ""},
+        {"EHLO x\r", false, "", ""},
+        {"EHLO\nMAIL", false, "", ""},
+        {"MAIL<x>", false, "", ""},
+        {"\x16\x03\x01", false, "", ""}, /* TLS on a plain port */
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct span verb = SPAN(""), args = SPAN("");
+        if (smtp_command_split(span_cstr(rows[i].line), &verb, &args) != rows[i].ok)
+            fail_msg("row %zu: \"%s\"", i, rows[i].line);
+        check_span(rows[i].line, verb, span_cstr(rows[i].verb));
+        check_span(rows[i].line, args, span_cstr(rows[i].args));
+    }
+    struct span verb, args;
+    assert_false(smtp_command_split(span_of("NOOP \0x", 7), &verb, &args));
+}
+
+static void test_mail(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *args;
+        enum smtp_fault fault;
+        const char *local, *domain;
+        uint64_t size;
+        bool is_8bit, is_utf8;
+    } rows[] = {
+        {"FROM:<Smith@bar.example.test>", SMTP_FINE, "Smith", "bar.example.test", 0, false, false}, /* RFC 5321 D.1 */
+        {"from:<a@example.test>", SMTP_FINE, "a", "example.test", 0, false, false},
+        {"FROM:<>", SMTP_FINE, "", "", 0, false, false},
+        {"FROM: <a@example.test>", SMTP_FINE, "a", "example.test", 0, false, false},
+        {"FROM:<@one.test,@two.test:a@example.test>", SMTP_FINE, "a", "example.test", 0, false, false},
+        {"FROM:<\"a b\"@example.test>", SMTP_FINE, "a b", "example.test", 0, false, false},
+        {"FROM:<a@example.test> SIZE=500000", SMTP_FINE, "a", "example.test", 500000, false, false}, /* RFC 1870 §10 */
+        {"FROM:<a@example.test> BODY=8BITMIME", SMTP_FINE, "a", "example.test", 0, true, false},
+        {"FROM:<a@example.test> body=7bit size=7", SMTP_FINE, "a", "example.test", 7, false, false},
+        {"FROM:<e=mc2@example.test> AUTH=e+3Dmc2@example.test", SMTP_FINE, "e=mc2", "example.test", 0, false, false},
+        {"FROM:<a@example.test> AUTH=<>", SMTP_FINE, "a", "example.test", 0, false, false},
+        {"FROM:<\xc3\xa4@example.test> SMTPUTF8", SMTP_FINE, "\xc3\xa4", "example.test", 0, false, true},
+        {"FROM:<a@example.test>  SIZE=1 ", SMTP_FINE, "a", "example.test", 1, false, false},
+
+        {"", SMTP_BAD_SYNTAX, "", "", 0, false, false},
+        {"<a@example.test>", SMTP_BAD_SYNTAX, "", "", 0, false, false},
+        {"FROM:a@example.test", SMTP_BAD_SYNTAX, "", "", 0, false, false},
+        {"FROM:<a@example.test>SIZE=1", SMTP_BAD_SYNTAX, "", "", 0, false, false},
+        {"FROM:<a@example.test> SIZE=1 SIZE=1", SMTP_BAD_SYNTAX, "", "", 0, false, false},
+        {"FROM:<a@example.test> SIZE=", SMTP_BAD_SYNTAX, "", "", 0, false, false},
+        {"FROM:<a@example.test> SIZE", SMTP_BAD_SYNTAX, "", "", 0, false, false},
+        {"FROM:<a@example.test> SIZE=1x", SMTP_BAD_SYNTAX, "", "", 0, false, false},
+        {"FROM:<a@example.test> SIZE=99999999999999999999", SMTP_BAD_SYNTAX, "", "", 0, false, false},
+        {"FROM:<a@example.test> BODY=BINARYMIME", SMTP_BAD_SYNTAX, "", "", 0, false, false},
+        {"FROM:<a@example.test> SMTPUTF8=1", SMTP_BAD_SYNTAX, "", "", 0, false, false},
+        {"FROM:<a@example.test> =1", SMTP_BAD_SYNTAX, "", "", 0, false, false},
+        {"FROM:<a@example.test> X=1=2", SMTP_BAD_SYNTAX, "", "", 0, false, false},
+        {"FROM:<a@example.test> FOO=1", SMTP_UNKNOWN_PARAMETER, "", "", 0, false, false},
+        {"FROM:<a@example.test> XTRACE=abc", SMTP_UNKNOWN_PARAMETER, "", "", 0, false, false},
+        {"FROM:<a@@example.test>", SMTP_BAD_ADDRESS, "", "", 0, false, false},
+        {"FROM:<a", SMTP_BAD_ADDRESS, "", "", 0, false, false},
+        {"FROM:<postmaster>", SMTP_BAD_ADDRESS, "", "", 0, false, false},
+        {"FROM:<a@-example.test>", SMTP_BAD_ADDRESS, "", "", 0, false, false},
+        {"FROM:<\xc3\xa4@example.test>", SMTP_NEEDS_SMTPUTF8, "", "", 0, false, false},
+        {"FROM:<\xc3@example.test> SMTPUTF8", SMTP_BAD_ADDRESS, "", "", 0, false, false},
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        AUTO_ARENA a = ARENA_INIT;
+        struct smtp_mail_args m;
+        struct err err = {.status = ST_OK};
+        enum smtp_fault f = smtp_mail_parse(&a, span_cstr(rows[i].args), false, &m, &err);
+        if (f != rows[i].fault)
+            fail_msg("\"%s\": fault %d instead of %d (%s)", rows[i].args, (int)f, (int)rows[i].fault, err.client);
+        if (f != SMTP_FINE) {
+            assert_int_not_equal(err.status, ST_OK);
+            continue;
+        }
+        check_span(rows[i].args, m.from.local_part, span_cstr(rows[i].local));
+        check_span(rows[i].args, m.from.domain, span_cstr(rows[i].domain));
+        assert_int_equal(m.size, rows[i].size);
+        assert_int_equal(m.is_8bit, rows[i].is_8bit);
+        assert_int_equal(m.is_smtputf8, rows[i].is_utf8);
+    }
+}
+
+static void test_trace(void **state)
+{
+    (void)state;
+    AUTO_ARENA a = ARENA_INIT;
+    struct smtp_mail_args m;
+    struct err err;
+    assert_int_equal(smtp_mail_parse(&a, SPAN("FROM:<> XTRACE=abc123"), true, &m, &err), SMTP_FINE);
+    check_span("trace", m.trace, SPAN("abc123"));
+    assert_int_equal(smtp_mail_parse(&a, SPAN("FROM:<> XTRACE=a-b"), true, &m, &err), SMTP_BAD_SYNTAX);
+    assert_int_equal(smtp_mail_parse(&a, SPAN("FROM:<> XTRACE=123456789012345678901234567890123"), true, &m, &err),
+                     SMTP_BAD_SYNTAX);
+}
+
+static void test_rcpt(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *args;
+        bool is_utf8;
+        enum smtp_fault fault;
+        const char *local, *domain;
+    } rows[] = {
+        {"TO:<Jones@foo.example.test>", false, SMTP_FINE, "Jones", "foo.example.test"},
+        {"TO:<Postmaster>", false, SMTP_FINE, "Postmaster", ""}, /* RFC 5321 §4.1.1.3 */
+        {"TO:<a@[127.0.0.1]>", false, SMTP_FINE, "a", "[127.0.0.1]"},
+        {"TO:<b\xc3\xbc@example.test>", true, SMTP_FINE, "b\xc3\xbc", "example.test"},
+        {"TO:<>", false, SMTP_BAD_ADDRESS, "", ""},
+        {"TO:<nobody>", false, SMTP_BAD_ADDRESS, "", ""},
+        {"FROM:<a@example.test>", false, SMTP_BAD_SYNTAX, "", ""},
+        {"TO:<a@example.test> NOTIFY=NEVER", false, SMTP_UNKNOWN_PARAMETER, "", ""},
+        {"TO:<b\xc3\xbc@example.test>", false, SMTP_NEEDS_SMTPUTF8, "", ""},
+        {"TO:<a@example.test>,<b@example.test>", false, SMTP_BAD_SYNTAX, "", ""},
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        AUTO_ARENA a = ARENA_INIT;
+        struct mailbox_address to;
+        struct err err;
+        enum smtp_fault f = smtp_rcpt_parse(&a, span_cstr(rows[i].args), rows[i].is_utf8, &to, &err);
+        if (f != rows[i].fault)
+            fail_msg("\"%s\": fault %d instead of %d", rows[i].args, (int)f, (int)rows[i].fault);
+        if (f != SMTP_FINE)
+            continue;
+        /* "<postmaster>" is compared without case by whoever routes it. */
+        if (!span_ieq(to.local_part, span_cstr(rows[i].local)))
+            fail_msg("\"%s\": local part \"%.*s\"", rows[i].args, SPAN_ARG(to.local_part));
+        check_span(rows[i].args, to.domain, span_cstr(rows[i].domain));
+    }
+}
+
+static void test_hello(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"mail.example.test", "[192.0.2.1]", "[IPv6:2001:db8::1]", "my_pc", "b\xc3\xbc.test"};
+    static const char *const bad[] = {"", "a b", "a(b)", "a\"b", "[]]", "a;b", "\xff"};
+    for (size_t i = 0; i < ROWS(good); i++)
+        if (!smtp_hello_is_valid(span_cstr(good[i])))
+            fail_msg("%s", good[i]);
+    for (size_t i = 0; i < ROWS(bad); i++)
+        if (smtp_hello_is_valid(span_cstr(bad[i])))
+            fail_msg("%s", bad[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_split), cmocka_unit_test(test_mail),  cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_rcpt),  cmocka_unit_test(test_hello),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
