@@ -45,6 +45,12 @@ enum status directory_domain_list(struct directory *d, struct arena *a, struct s
 
 enum status directory_account_add(struct directory *d, struct span address, struct err *err);
 enum status directory_account_remove(struct directory *d, struct span address, struct err *err);
+/* A removed account leaves a grave: its address, until its files are gone too. remove() is called for the grave of `address`
+ * (empty: for all) and the grave is closed when it returned ST_OK; meanwhile no other process changes the directory. Used by
+ * store_sweep(). */
+enum status directory_close_graves(struct directory *d, struct span address,
+                                   enum status (*remove)(void *context, struct span address, struct err *err),
+                                   void *context, struct err *err);
 struct directory_account {
     struct span address;
     uint64_t id;

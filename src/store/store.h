@@ -52,10 +52,20 @@ enum {
 
 struct store_options {
     const char *data_dir;    /* has accounts/ and directory.db; copied */
-    uint32_t handles_max;    /* open database handles at once; 0: 256 */
+    uint32_t handles_max;    /* open database handles at once; 0: 256. Exceeded only while more transactions run. */
+    bool is_reader;          /* for tools beside a running server: only TXN_READ, no files are made, no claim is taken */
 };
 
+/* Claims accounts/ for this process: ST_STATE where another one has it (views and counters are kept in memory). */
 enum status store_open(const struct store_options *options, struct store **out, struct err *err);
+/* The directory that accounts are looked up in; the store's, valid until store_free(). */
+struct directory;
+struct directory *store_directory(struct store *s);
+/* Removes the files of accounts that the directory has forgotten. Done by store_open() too; also right while a server runs:
+ * a session that has such an account open goes on seeing its old file. */
+enum status store_sweep(struct store *s, struct err *err);
+/* Closes handles that were idle for so long; an account whose handles are all closed is complete in its one file. */
+void store_tidy(struct store *s, int64_t idle_ms);
 /* All accounts must have been released. Checkpoints and closes every handle. */
 void store_free(struct store **s);
 AUTO_DEFINE(store)
@@ -94,6 +104,7 @@ struct mailbox {
     uint32_t recent_from;     /* first uid that no session has been told of as \Recent */
     uint64_t size_bytes;
     uint64_t highest_modseq;
+    uint64_t journal_modseq;  /* expunges up to this modseq may be forgotten (for QRESYNC) */
     enum special_use use;
     bool is_noselect;         /* exists only for its children (RFC 3501 §6.3.4) */
     bool is_subscribed;

@@ -1,0 +1,162 @@
+/*
+ * internal.h - store, account and transaction as src/store/sqlite sees them.
+ *
+ * Locks, in the order in which they may be taken:
+ *   account.opening   while an account's file is made, migrated and looked at for the first time
+ *   account.writer    from store_begin() of a writer until its commit is published; threads queue here, not in SQLite
+ *   store.lock        the map of accounts, references, idle connections; a few instructions
+ *   view_cache.lock   see view_cache.c
+ *   account.keywords_lock, hub.lock: leaves
+ */
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+#include "base/map.h"
+#include "store/account.h"
+#include "store/directory.h"
+#include "store/sqlite/db.h"
+
+/* A connection leased by one transaction at a time, or idle: then in its account's list and in the store's, by age. */
+struct handle {
+    struct db *db;
+    struct account *account;
+    int64_t idle_since_ms;
+    struct handle *next_idle;         /* of the account, last used first */
+    struct handle *newer, *older;     /* of the store */
+};
+
+struct store {
+    char *data_dir;
+    uint32_t handles_max;
+    bool is_reader;
+    int lock_fd; /* holds the claim on accounts/ */
+    struct directory *directory;
+    pthread_mutex_t lock;
+    struct map *accounts; /* address -> struct account */
+    struct handle *newest, *oldest;
+    uint32_t handles_open, handles_idle;
+    struct view_cache views;
+};
+
+struct keywords { /* immutable, counted */
+    _Atomic uint32_t refs;
+    uint32_t count;
+    struct span names[KEYWORDS_MAX];
+};
+
+struct account {
+    struct store *store;
+    struct span address;
+    char *dir, *file;
+    uint64_t id;
+    bool is_ready;  /* under opening; set once */
+    bool is_stale;  /* not in the map any more; under store.lock */
+    dev_t device;   /* which file it is: one of the same name made later is another account's */
+    ino_t inode;
+    uint32_t refs;    /* under store.lock */
+    uint32_t handles; /* idle, leased and being closed; under store.lock */
+    struct handle *idle;
+    pthread_mutex_t opening;
+    pthread_mutex_t writer;
+    _Atomic uintptr_t writer_thread; /* pthread_self() of who holds it, 0 */
+    uint64_t modseq;                 /* the last one committed; under writer */
+    struct view_set views;
+    struct hub hub;
+    pthread_mutex_t keywords_lock;
+    struct keywords *keywords; /* NULL: not read yet */
+};
+
+/* ---- pool.c ---------------------------------------------------------------------------------------------------- */
+
+enum status handle_lease(struct account *a, struct handle **out, struct err *err);
+void handle_release(struct handle **h);
+/* Closes idle connections until at most `keep` are left, or those idle since before `before_ms`. */
+void handles_trim(struct store *s, uint32_t keep, int64_t before_ms);
+/* Frees the account if nobody needs it any more; store.lock is held, and is given up. */
+void account_settle(struct account *a);
+
+/* ---- txn.c ------------------------------------------------------------------------------------------------------ */
+
+/* A mailbox's numbers, as they are in its row; while a writer works on it, the truth is here until txn_flush(). */
+struct mailbox_row {
+    mailbox_id id;
+    uint32_t uidvalidity, uidnext, messages, unseen, deleted, recent_from;
+    uint64_t size, highest_modseq;
+    uint8_t use;
+    bool is_noselect;
+    uint64_t tombstones, journal_modseq;
+    int64_t journal_pruned_utc;
+};
+
+struct txn_mailbox {
+    struct txn_mailbox *next;
+    struct mailbox_row row;
+    bool is_dirty;         /* the row must be written */
+    bool is_changed;       /* messages changed: views and watchers care */
+    bool is_gone;
+    struct seqset *uids;   /* changed, removed and added */
+};
+
+struct txn {
+    struct account *account;
+    struct handle *handle;
+    struct db *db;
+    enum txn_mode mode;
+    bool is_broken;        /* a statement failed half-way: may not commit */
+    uint64_t modseq;       /* of this transaction's changes; 0: none yet */
+    uint32_t contents;     /* made under this modseq */
+    struct txn_mailbox *mailboxes;
+    struct keywords *keywords; /* changed by this transaction, or NULL */
+    bool is_list_changed;  /* names, subscriptions */
+    struct arena arena;
+};
+
+/* ST_BUG unless the transaction may write (and, is_flushed, flushes). */
+enum status txn_need(struct txn *t, bool is_flushed, struct err *err);
+/* The modseq of this transaction's changes. */
+uint64_t txn_modseq(struct txn *t);
+/* The mailbox's numbers for changing; set is_dirty after a change. ST_NOTFOUND. */
+enum status txn_mailbox(struct txn *t, mailbox_id id, struct txn_mailbox **out, struct err *err);
+/* Notes that these uids changed: raises the mailbox's modseq. */
+void txn_changed(struct txn *t, struct txn_mailbox *m, uint32_t first, uint32_t last);
+/* Writes the changed rows, so that SQL sees them. */
+enum status txn_flush(struct txn *t, struct err *err);
+/* Marks the transaction broken where st is not ST_OK; returns st. */
+enum status txn_check(struct txn *t, enum status st);
+#define TRY_WRITE(t, expr) TRY(txn_check(t, expr))
+
+/* ---- mailbox.c --------------------------------------------------------------------------------------------------- */
+
+enum status mailbox_row_load(struct db *db, mailbox_id id, struct mailbox_row *out, struct err *err);
+enum status mailbox_row_store(struct db *db, const struct mailbox_row *row, struct err *err);
+/* mailbox_change.c: INBOX and the special-use mailboxes of a new account; runs in the migration's transaction. */
+enum status account_first_mailboxes(struct db *db, struct err *err);
+
+/* ---- message.c, message_range.c, content.c, journal.c ------------------------------------------------------------- */
+
+/* A range of a mailbox's messages; only those that have all flags of `mask`. */
+struct message_range {
+    mailbox_id mailbox;
+    uint32_t first, last;
+    uint64_t mask;
+};
+enum status content_insert(struct txn *t, const struct content *c, content_id *out, struct err *err);
+/* One more / one less reference for the contents of these messages; contents without one are deleted. */
+enum status content_retain_range(struct txn *t, struct message_range r, struct err *err);
+enum status content_release_range(struct txn *t, struct message_range r, struct err *err);
+enum status journal_bury_range(struct txn *t, struct txn_mailbox *m, struct message_range r, uint32_t count, struct err *err);
+enum status journal_prune(struct txn *t, struct txn_mailbox *m, struct err *err);
+/* All messages of a mailbox, without tombstones: the mailbox itself goes. */
+enum status message_drop_all(struct txn *t, struct txn_mailbox *m, struct err *err);
+/* Moves all messages into another mailbox. */
+enum status message_move_all(struct txn *t, mailbox_id from, mailbox_id to, struct err *err);
+
+/* keyword.c */
+void keywords_free(struct keywords **k);
+
+/* ---- view_load.c ---------------------------------------------------------------------------------------------------- */
+
+/* The view that follows `base` when this transaction commits. */
+enum status view_next(struct txn *t, const struct txn_mailbox *m, const struct view *base, struct view **out,
+                      struct err *err);

@@ -1,0 +1,86 @@
+/* message.c - adding messages and changing their flags. */
+#include "base/clock.h"
+#include "store/sqlite/internal.h"
+#include "base/banned.h"
+
+enum status message_add(struct txn *t, mailbox_id to, const struct content *c, uint64_t flags,
+                        struct mail_date received, uint32_t *uid, struct err *err)
+{
+    struct txn_mailbox *m;
+    TRY(txn_need(t, true, err));
+    if (c->raw.len > MESSAGE_SIZE_MAX)
+        return err_set(err, ST_LIMIT, "message is too large");
+    TRY(txn_mailbox(t, to, &m, err));
+    if (m->row.is_noselect)
+        return err_set(err, ST_NOTFOUND, "the mailbox cannot hold messages");
+    if (m->row.uidnext == UINT32_MAX)
+        return err_set(err, ST_LIMIT, "the mailbox has no UIDs left");
+    content_id content;
+    TRY_WRITE(t, content_insert(t, c, &content, err));
+    TRY_WRITE(t, db_run(t->db, err,
+                        "INSERT INTO message(mailbox, uid, content, size, flags, modseq, received_utc, received_zone,"
+                        " saved_utc) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        INT(to), INT(m->row.uidnext), INT(content), INT(c->raw.len), INT(flags), INT(txn_modseq(t)),
+                        INT(received.utc), INT(received.zone_minutes), INT(clock_wall_ms() / 1000)));
+    *uid = m->row.uidnext++;
+    m->row.messages++;
+    m->row.unseen += !(flags & FLAG_SEEN);
+    m->row.deleted += !!(flags & FLAG_DELETED);
+    m->row.size += c->raw.len;
+    txn_changed(t, m, *uid, *uid);
+    return ST_OK;
+}
+
+/* New flags are (flags & keep) | set: all three kinds of change are of this form. */
+struct flag_rule {
+    uint64_t keep, set;
+};
+#define FLAGGED_RANGE "mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND ((flags & ?4) | ?5) <> flags"
+
+static struct flag_rule rule_of(enum flag_change how, uint64_t flags)
+{
+    switch (how) {
+    case FLAGS_SET:
+        return (struct flag_rule){0, flags};
+    case FLAGS_ADD:
+        return (struct flag_rule){~(uint64_t)0, flags};
+    case FLAGS_REMOVE:
+        break;
+    }
+    return (struct flag_rule){~flags, 0};
+}
+
+/* Counts what will change, then changes it. */
+static enum status change_range(struct txn *t, struct txn_mailbox *m, struct seqrange r, struct flag_rule rule,
+                                struct err *err)
+{
+    sqlite3_stmt *s;
+    TRY(db_query(t->db, &s, err, "SELECT uid, flags FROM message WHERE " FLAGGED_RANGE " ORDER BY uid", INT(m->row.id),
+                 INT(r.first), INT(r.last), INT(rule.keep), INT(rule.set)));
+    enum status st;
+    uint32_t found = 0;
+    while (db_row(t->db, s, &st, err)) {
+        uint32_t uid = column_u32(s, 0);
+        uint64_t before = column_u64(s, 1), after = (before & rule.keep) | rule.set;
+        m->row.unseen += (uint32_t)!(after & FLAG_SEEN) - (uint32_t)!(before & FLAG_SEEN);
+        m->row.deleted += (uint32_t)!!(after & FLAG_DELETED) - (uint32_t)!!(before & FLAG_DELETED);
+        txn_changed(t, m, uid, uid);
+        found++;
+    }
+    TRY(st);
+    if (!found)
+        return ST_OK;
+    return db_run(t->db, err, "UPDATE message SET flags = (flags & ?4) | ?5, modseq = ?6 WHERE " FLAGGED_RANGE,
+                  INT(m->row.id), INT(r.first), INT(r.last), INT(rule.keep), INT(rule.set), INT(txn_modseq(t)));
+}
+
+enum status message_change_flags(struct txn *t, mailbox_id in, const struct seqset *uids, enum flag_change how,
+                                 uint64_t flags, struct err *err)
+{
+    struct txn_mailbox *m;
+    TRY(txn_need(t, false, err));
+    TRY(txn_mailbox(t, in, &m, err));
+    for (size_t i = 0; i < uids->count && uids->ranges[i].first < m->row.uidnext; i++)
+        TRY_WRITE(t, change_range(t, m, uids->ranges[i], rule_of(how, flags), err));
+    return ST_OK;
+}

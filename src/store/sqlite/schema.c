@@ -1,0 +1,126 @@
+/*
+ * schema.c - the account's tables and how they came to be.
+ *
+ * A delivery touches few pages: one content row (its bytes lie in overflow pages), one message row and one mailbox row;
+ * no other table and no index. That is why
+ *   - message is WITHOUT ROWID on (mailbox, uid): the table is its only index;
+ *   - counters, UIDNEXT and modseq live in the mailbox row. The account's modseq is the greatest of its mailboxes' (and of
+ *     account.modseq, which keeps those of mailboxes that are gone); the open account holds it in memory;
+ *   - a content's id is made from the modseq that brought it, so no counter is needed to never use one twice;
+ *   - reference counts are a table of their own, with rows only for contents that more than one message has: changing a
+ *     count in the content row would write the whole body again;
+ *   - the ready forms stand before the bytes in a content row, so that reading an envelope does not walk the body.
+ *
+ * A migration, once released, is never changed; a new one is added at the end.
+ */
+#include "store/sqlite/schema.h"
+#include <stdio.h>
+#include "base/banned.h"
+
+static const char version_1[] =
+    "CREATE TABLE account("
+    "  id INTEGER PRIMARY KEY CHECK(id = 1),"
+    "  modseq INTEGER NOT NULL,"            /* of mailboxes that were deleted */
+    "  uidvalidity INTEGER NOT NULL,"       /* the last one given */
+    "  uidvalidity_gone INTEGER NOT NULL);" /* the greatest that a name has lost by deletion or renaming */
+    "CREATE TABLE mailbox("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  name TEXT NOT NULL UNIQUE,"
+    "  uidvalidity INTEGER NOT NULL,"
+    "  uidnext INTEGER NOT NULL,"
+    "  messages INTEGER NOT NULL,"
+    "  unseen INTEGER NOT NULL,"
+    "  deleted INTEGER NOT NULL,"
+    "  size INTEGER NOT NULL,"
+    "  highest_modseq INTEGER NOT NULL,"
+    "  recent_from INTEGER NOT NULL,"
+    "  special_use INTEGER NOT NULL,"
+    "  is_noselect INTEGER NOT NULL,"
+    "  tombstones INTEGER NOT NULL,"
+    "  journal_modseq INTEGER NOT NULL,"    /* tombstones up to this modseq may have been pruned */
+    "  journal_pruned_utc INTEGER NOT NULL);"
+    "CREATE TABLE subscription(name TEXT PRIMARY KEY NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE keyword(number INTEGER PRIMARY KEY, name TEXT NOT NULL);"
+    "CREATE TABLE content("
+    "  id INTEGER PRIMARY KEY,"
+    "  size INTEGER NOT NULL,"
+    "  header_size INTEGER NOT NULL,"
+    "  envelope BLOB NOT NULL,"
+    "  body BLOB NOT NULL,"
+    "  bodystructure BLOB NOT NULL,"
+    "  parts BLOB NOT NULL,"
+    "  data BLOB NOT NULL);"                /* the first CONTENT_INLINE_BYTES */
+    "CREATE TABLE chunk("                   /* the rest, in pieces of CONTENT_CHUNK_BYTES */
+    "  content INTEGER NOT NULL,"
+    "  idx INTEGER NOT NULL,"               /* from 0 */
+    "  data BLOB NOT NULL,"
+    "  PRIMARY KEY(content, idx)) WITHOUT ROWID;"
+    "CREATE TABLE content_refs(content INTEGER PRIMARY KEY, refs INTEGER NOT NULL);" /* those with refs > 1 */
+    "CREATE TABLE message("
+    "  mailbox INTEGER NOT NULL,"
+    "  uid INTEGER NOT NULL,"
+    "  content INTEGER NOT NULL,"
+    "  size INTEGER NOT NULL,"
+    "  flags INTEGER NOT NULL,"
+    "  modseq INTEGER NOT NULL,"
+    "  received_utc INTEGER NOT NULL,"
+    "  received_zone INTEGER NOT NULL,"
+    "  saved_utc INTEGER NOT NULL,"
+    "  PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;"
+    "CREATE TABLE tombstone("
+    "  mailbox INTEGER NOT NULL,"
+    "  uid INTEGER NOT NULL,"
+    "  modseq INTEGER NOT NULL,"
+    "  removed_utc INTEGER NOT NULL,"
+    "  PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;";
+
+const struct migration account_migrations[] = {
+    {version_1},
+};
+const int account_migration_count = sizeof account_migrations / sizeof *account_migrations;
+
+static enum status user_version(struct db *db, int *out, struct err *err)
+{
+    int64_t v;
+    TRY(db_number_plain(db, 0, &v, err, "PRAGMA user_version"));
+    *out = (int)v;
+    return ST_OK;
+}
+
+static enum status run_missing(struct db *db, const struct migration *list, int from, int count,
+                               enum status (*first)(struct db *db, struct err *err), struct err *err)
+{
+    for (int i = from; i < count; i++) {
+        int rc = sqlite3_exec(db->conn, list[i].sql, NULL, NULL, NULL);
+        if (rc != SQLITE_OK)
+            return db_error(db, rc, "migrating", err);
+    }
+    if (from == 0 && first)
+        TRY(first(db, err));
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA user_version=%d", count);
+    int rc = sqlite3_exec(db->conn, sql, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? ST_OK : db_error(db, rc, sql, err);
+}
+
+enum status schema_migrate(struct db *db, const struct migration *list, int count,
+                           enum status (*first)(struct db *db, struct err *err), struct err *err)
+{
+    int version;
+    TRY(user_version(db, &version, err));
+    if (version == count)
+        return ST_OK;
+    TRY(db_begin_write(db, err));
+    enum status st = user_version(db, &version, err); /* another process may have been faster */
+    if (st == ST_OK && (version > count || version < 0))
+        st = err_set_operator(err, ST_UNSUPPORTED, "internal error, try again later",
+                              "%s: made by a newer version (layout %d, this program knows up to %d); install that version",
+                              sqlite3_db_filename(db->conn, "main"), version, count);
+    if (st == ST_OK)
+        st = run_missing(db, list, version, count, first, err);
+    if (st == ST_OK)
+        st = db_commit(db, err);
+    if (st != ST_OK)
+        db_rollback(db);
+    return st;
+}
