@@ -446,6 +446,11 @@ static void unpack_wrong_tables(void **state)
         SPAN_INIT("\1\2\0\1\0\0\1\0\11multipart\1b\0\0\0\0\0\2\0\1a\1b\0"), /* a child larger than its parent */
         SPAN_INIT("\1\2\0\1\0\0\1\0\11multipart\1b\0\1\0\0\0\1\0\1a\1b\0"), /* its own parent */
         SPAN_INIT("\1\3\0\2\0\0\1\0\7message\6rfc822\0\0\0\0\0\0\0\1a\1b\0\0\0\0\0\0\0\1a\1b\0"), /* two in a message */
+        /* a child of a part that is closed */
+        SPAN_INIT("\1\5\0\1\0\0\0\0\11multipart\1b\0"
+                  "\0\1\0\0\0\0\11multipart\1b\0"
+                  "\1\1\0\0\0\0\11multipart\1b\0"
+                  "\0\0\0\0\0\0\1a\1b\0\2\0\0\0\0\0\1a\1b\0"),
     };
     AUTO_ARENA a = ARENA_INIT;
     struct mime_message m;
