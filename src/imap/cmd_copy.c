@@ -30,7 +30,7 @@ static enum status transfer(struct imap *im, struct imap_call *call, transfer_fn
     /* RFC 2180 §4.4.1: who names messages by number means all of them; another session has expunged some meanwhile. */
     if (!call->is_uid && seqset_count(pairs->from) != seqset_count(uids)) {
         call->no_code = "EXPUNGEISSUED";
-        return err_set(err, ST_TEMPORARY, "some of the messages have been expunged by another session");
+        return err_set(err, ST_NOTFOUND, "some of the messages have been expunged by another session");
     }
     return store_commit(&txn, err);
 }

@@ -186,7 +186,7 @@ static enum status finish(struct imap_call *call, const struct fetch_job *job, s
     if (!job->is_missing || call->is_uid)
         return ST_OK;
     call->no_code = "EXPUNGEISSUED";
-    return err_set(err, ST_TEMPORARY, "some of the messages have been expunged by another session");
+    return err_set(err, ST_NOTFOUND, "some of the messages have been expunged by another session");
 }
 
 /* Goes on with the message whose sections are being sent. */
