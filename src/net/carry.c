@@ -184,7 +184,8 @@ int64_t carry_deadline(struct session *s, int64_t now_ms)
 {
     struct carry *c = s->carry;
     if (c->down.left)
-        return progress_window(s, PROGRESS_CARRY_DOWN, PROGRESS_WINDOW_MS, SESSION_DRAIN_MIN_PER_MINUTE, now_ms);
+        return progress_window(s, PROGRESS_CARRY_DOWN, PROGRESS_WINDOW_MS,
+                               PROGRESS_MINUTES * SESSION_DRAIN_MIN_PER_MINUTE, now_ms);
     if (c->up.left)
         return progress_window(s, PROGRESS_CARRY_UP, CARRY_UP_WINDOW_MS, 1, now_ms);
     if (c->has_shut)

@@ -60,7 +60,8 @@ enum park {
 enum progress { PROGRESS_NONE, PROGRESS_BODY, PROGRESS_DRAIN, PROGRESS_CARRY_DOWN, PROGRESS_CARRY_UP, PROGRESS_HALF };
 
 enum {
-    PROGRESS_WINDOW_MS = 60 * 1000,
+    PROGRESS_MINUTES = 3, /* per-minute minimums are judged over this long, so that a short stall is forgiven */
+    PROGRESS_WINDOW_MS = PROGRESS_MINUTES * 60 * 1000,
     CARRY_UP_WINDOW_MS = 10 * 60 * 1000,
     HANDSHAKE_MS = 30 * 1000,
     LINGER_MS = 2 * 1000,

@@ -42,7 +42,8 @@ int64_t progress_window(struct session *s, enum progress what, int64_t length_ms
 static int64_t input_deadline(struct session *s, int64_t now_ms)
 {
     if (s->is_in_body)
-        return progress_window(s, PROGRESS_BODY, PROGRESS_WINDOW_MS, SESSION_BODY_MIN_PER_MINUTE, now_ms);
+        return progress_window(s, PROGRESS_BODY, PROGRESS_WINDOW_MS, PROGRESS_MINUTES * SESSION_BODY_MIN_PER_MINUTE,
+                               now_ms);
     s->progress = PROGRESS_NONE;
     return s->since_ms + (session_unread(s) ? s->command_ms : s->idle_ms);
 }
@@ -58,7 +59,8 @@ int64_t park_deadline(struct session *s, enum park why, int64_t now_ms)
         at = input_deadline(s, now_ms);
         break;
     case PARK_OUTPUT:
-        at = progress_window(s, PROGRESS_DRAIN, PROGRESS_WINDOW_MS, SESSION_DRAIN_MIN_PER_MINUTE, now_ms);
+        at = progress_window(s, PROGRESS_DRAIN, PROGRESS_WINDOW_MS, PROGRESS_MINUTES * SESSION_DRAIN_MIN_PER_MINUTE,
+                             now_ms);
         break;
     case PARK_PAUSE:
         return s->pause_until_ms;

@@ -58,7 +58,6 @@ bool session_must_yield(const struct session *s)
 /* Sends what it can. Where all went out, the buffer is empty again. */
 enum io session_flush(struct session *s)
 {
-    s->wants_write = true;
     while (session_unsent(s)) {
         size_t n = 0;
         enum io io = stream_write(&s->stream, span_of(s->out.p + s->out_at, session_unsent(s)), &n);

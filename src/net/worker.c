@@ -7,11 +7,11 @@
  */
 #include "net/worker.h"
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -61,8 +61,9 @@ struct pool *pool_new(uint32_t workers_max, void (*wake)(void *ctx), void *ctx)
     pthread_condattr_destroy(&attr);
     p->tail = &p->head;
     p->max = workers_max;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    p->at_once = processors > 1 ? 2 * (uint32_t)processors : 2;
+    cpu_set_t processors; /* asked of the kernel: sysconf() would read /sys, which a confined role cannot */
+    bool is_known = sched_getaffinity(0, sizeof processors, &processors) == 0;
+    p->at_once = is_known ? 2 * (uint32_t)CPU_COUNT(&processors) : 2;
     p->wake = wake;
     p->ctx = ctx;
     return p;

@@ -96,6 +96,7 @@ static enum next take_body(struct session *s, struct line_state *st)
     size_t n = session_input(s).len < st->body_left ? session_input(s).len : (size_t)st->body_left;
     session_consume(s, n);
     st->body_left -= n;
+    atomic_fetch_add(&((struct harness *)session_app(s))->body_bytes, n);
     if (st->body_left)
         return NEXT_INPUT;
     session_set_in_body(s, false);
@@ -273,15 +274,20 @@ void harness_stop(struct harness *h, int64_t grace_ms)
     assert(h->starts == h->frees);
 }
 
+void client_connect(struct client *c, int port)
+{
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
+    int failed = connect(c->fd, (struct sockaddr *)&a, sizeof a);
+    assert(!failed);
+    int on = 1;
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 struct client client_open(int port)
 {
     struct client c = {socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), NULL};
-    struct sockaddr_in a = {
-        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
-    int failed = connect(c.fd, (struct sockaddr *)&a, sizeof a);
-    assert(!failed);
-    int on = 1;
-    setsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    client_connect(&c, port);
     return c;
 }
 

@@ -17,7 +17,7 @@ struct harness {
     int64_t idle_ms, command_ms;
     size_t input_max;
     _Atomic uint32_t starts, frees, pokes, inputs, produces, goodbyes;
-    _Atomic uint64_t produced;
+    _Atomic uint64_t produced, body_bytes;
     pthread_t thread;
 };
 
@@ -35,6 +35,7 @@ struct client {
     struct ssl_st *ssl;
 };
 struct client client_open(int port);
+void client_connect(struct client *c, int port); /* c->fd is a socket */
 void client_starttls(struct client *c);
 /* Returns false where the connection is gone. */
 bool client_send(struct client *c, const void *p, size_t n);
