@@ -42,6 +42,12 @@ enum status cmd_starttls(struct imap *im, struct imap_call *call, struct err *er
     return ST_OK;
 }
 
+static void wipe(struct span secret) /* our own copy of it */
+{
+    if (secret.len)
+        mem_wipe((char *)secret.p, secret.len);
+}
+
 /* ---- the end of a login --------------------------------------------------------------------------------------- */
 
 static enum status hand_over(struct imap *im, struct imap_call *call, const uint8_t ticket[VAULT_TICKET_BYTES],
@@ -157,8 +163,8 @@ enum status cmd_authenticate(struct imap *im, struct imap_call *call, struct err
     AUTO_STRBUF initial = STRBUF_INIT;
     struct span typed = call->args.rest;
     enum status st = authenticate(im, call, &initial, err);
-    mem_wipe(initial.p, initial.len);
-    mem_wipe((char *)typed.p, typed.len); /* the call's own copy */
+    wipe(strbuf_span(&initial));
+    wipe(typed);
     return st;
 }
 
@@ -190,7 +196,7 @@ enum next imap_sasl_line(struct imap *im, struct span line)
     free(im->tag);
     im->tag = NULL;
     enum status st = next_step(im, line, &response, &err);
-    mem_wipe(response.p, response.len);
+    wipe(strbuf_span(&response));
     return imap_call_finish(im, st, &err);
 }
 
@@ -210,7 +216,7 @@ static enum status login(struct imap *im, struct imap_call *call, struct strbuf 
     strbuf_add(plain, user);
     strbuf_add_char(plain, '\0');
     strbuf_add(plain, password);
-    mem_wipe((char *)password.p, password.len);
+    wipe(password);
     return start(im, call, SPAN("PLAIN"), strbuf_span(plain), err);
 }
 
@@ -220,7 +226,7 @@ enum status cmd_login(struct imap *im, struct imap_call *call, struct err *err)
     AUTO_STRBUF plain = STRBUF_INIT;
     struct span typed = call->args.rest;
     enum status st = login(im, call, &plain, err);
-    mem_wipe(plain.p, plain.len);
-    mem_wipe((char *)typed.p, typed.len);
+    wipe(strbuf_span(&plain));
+    wipe(typed);
     return st;
 }
