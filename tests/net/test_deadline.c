@@ -156,8 +156,9 @@ static void test_drain(void **state)
     client_say(&c, "BIG 50000000");
     usleep(100000);
     for (int i = 0; i < 2; i++) {
+        uint64_t before = h.produced;
         read_bytes(&c, 10 * 1000 * 1000); /* slow, but it does read */
-        usleep(50000);
+        WAIT_FOR(h.produced > before + 1000 * 1000);
         pass_seconds(&h, PROGRESS_WINDOW_MS / 1000 + 1);
         assert_int_equal(h.frees, 0);
     }
