@@ -8,11 +8,6 @@
  * work as before.
  */
 #include "auth/credentials.h"
-#include "base/banned.h"
-#include "base/clock.h"
-#include "base/map.h"
-#include "base/mem.h"
-#include "base/strbuf.h"
 #include <crypt.h>
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -22,6 +17,11 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include "base/clock.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "base/banned.h"
 
 enum {
     CACHE_SECONDS = 300,

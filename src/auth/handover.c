@@ -5,12 +5,12 @@
  * preface, asks the vault whose ticket that is, and makes the connection a session of that account.
  */
 #include "auth/handover.h"
+#include <stdio.h>
 #include "auth/preface.h"
-#include "base/banned.h"
 #include "base/mem.h"
 #include "sys/channel.h"
 #include "sys/config.h"
-#include <stdio.h>
+#include "base/banned.h"
 
 enum {
     WRITE_MS = 10 * 1000,

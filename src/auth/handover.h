@@ -17,10 +17,10 @@ enum { HANDOVER_TAG_MAX = 256, HANDOVER_BYTES_MAX = 65536 };
 /* What the role gate gives to the protocols as session_app(). */
 struct gate_app {
     const char *hostname;
-    bool is_loopback_plaintext_allowed;
+    _Atomic bool is_loopback_plaintext_allowed;
     struct vault_client *vault;
     int mail_channel;          /* to mail's hand-over service */
-    uint64_t message_size_max;
+    _Atomic uint64_t message_size_max;
 };
 
 /* Whether this session may be offered mechanisms that show the password: TLS, or loopback where the config allows it. */
@@ -46,7 +46,7 @@ struct handover {
 struct handover_app {
     struct vault_client *vault;
     struct limiter *account_sessions;
-    uint32_t sessions_per_account;
+    _Atomic uint32_t sessions_per_account;
     enum next (*accept)(struct session *s, const struct handover *h);
     /* Too many sessions of this account, or the ticket is bad: writes the protocol's refusal. */
     void (*refuse)(struct session *s, const struct handover *h, const struct err *err);

@@ -1,13 +1,13 @@
 /* login_guard.c - see login_guard.h. A bucket is one number: the time at which it will be full again. */
 #include "auth/login_guard.h"
-#include "base/banned.h"
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "sys/config.h"
-#include <arpa/inet.h>
-#include <pthread.h>
-#include <stdlib.h>
+#include "base/banned.h"
 
 enum { FAILURE_MS = GUARD_REFILL_SECONDS * 1000, IPV6_NETWORK_BYTES = 8 };
 

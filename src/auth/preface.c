@@ -1,7 +1,7 @@
 /* preface.c - see preface.h. */
 #include "auth/preface.h"
-#include "base/banned.h"
 #include "base/mem.h"
+#include "base/banned.h"
 
 static const struct span magic = SPAN_INIT("TASSIS\x01");
 

@@ -1,8 +1,8 @@
 /* sasl.c - see sasl.h. */
 #include "auth/sasl.h"
-#include "base/banned.h"
 #include "base/mem.h"
 #include "text/address.h"
+#include "base/banned.h"
 
 struct sasl_mechanism {
     const char *name;

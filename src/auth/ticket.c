@@ -3,14 +3,14 @@
  * nor a look at this table's keys helps to guess one.
  */
 #include "auth/ticket.h"
-#include "base/banned.h"
-#include "base/clock.h"
-#include "base/map.h"
-#include "base/mem.h"
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include "base/clock.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/banned.h"
 
 enum { KEY_BYTES = 32 };
 

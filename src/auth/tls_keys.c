@@ -1,8 +1,5 @@
 /* tls_keys.c - see tls_keys.h. */
 #include "auth/tls_keys.h"
-#include "base/banned.h"
-#include "base/mem.h"
-#include "sys/file.h"
 #include <fcntl.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
@@ -13,6 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "base/mem.h"
+#include "sys/file.h"
+#include "base/banned.h"
 
 enum {
     PEM_FILE_MAX = 64 * 1024 - 1, /* a chain is one field of a frame */

@@ -7,14 +7,14 @@
  * its connection.
  */
 #include "auth/vault_client.h"
-#include "auth/vault_frame.h"
-#include "base/banned.h"
-#include "base/mem.h"
-#include "sys/channel.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "auth/vault_frame.h"
+#include "base/mem.h"
+#include "sys/channel.h"
+#include "base/banned.h"
 
 enum {
     IDLE_MAX = 16,

@@ -1,7 +1,7 @@
 /* vault_frame.c - see vault_frame.h. Integers are in host order and copied, since nothing in a frame is aligned. */
 #include "auth/vault_frame.h"
-#include "base/banned.h"
 #include "base/mem.h"
+#include "base/banned.h"
 
 size_t vault_frame_begin(struct strbuf *b, uint8_t verb_or_status)
 {

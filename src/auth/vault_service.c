@@ -6,14 +6,14 @@
  * is told "denied" and closed.
  */
 #include "auth/vault_service.h"
+#include <pthread.h>
+#include <stdlib.h>
 #include "auth/login_guard.h"
 #include "auth/sasl.h"
 #include "auth/ticket.h"
 #include "auth/vault_frame.h"
-#include "base/banned.h"
 #include "base/mem.h"
-#include <pthread.h>
-#include <stdlib.h>
+#include "base/banned.h"
 
 enum {
     MECHANISM_MAX = 20, /* RFC 4422 §3.1 */

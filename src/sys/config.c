@@ -5,15 +5,15 @@
  * that every complaint carries its line. A value that is a list may be continued on indented lines.
  */
 #include "sys/config.h"
-#include "base/banned.h"
-#include "base/mem.h"
-#include "sys/file.h"
-#include "text/address.h"
 #include <arpa/inet.h>
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "base/mem.h"
+#include "sys/file.h"
+#include "text/address.h"
+#include "base/banned.h"
 
 enum {
     CONFIG_SIZE_MAX = 1 << 20,

@@ -8,14 +8,14 @@
  *   4. the folder is flushed                        the new file, always
  */
 #include "sys/file.h"
-#include "base/banned.h"
-#include "base/mem.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/mem.h"
+#include "base/banned.h"
 
 enum { READ_CHUNK = 16 * 1024, PATH_TEXT_MAX = 4096 };
 

@@ -10,9 +10,6 @@
  * can do without.
  */
 #include "sys/sandbox.h"
-#include "base/banned.h"
-#include "base/log.h"
-#include "base/span.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -23,6 +20,9 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "base/log.h"
+#include "base/span.h"
+#include "base/banned.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define IS_SANITIZED 1

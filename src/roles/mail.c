@@ -1,0 +1,143 @@
+/*
+ * mail.c - the role mail: the accounts. Sessions after login from `gate`, LMTP from `mx` and `relay`; no network.
+ */
+#include <glob.h>
+#include <stdlib.h>
+#include "base/mem.h"
+#include "imap/imap.h"
+#include "pop3/pop3.h"
+#include "roles/role.h"
+#include "smtp/smtp.h"
+#include "store/mail_app.h"
+#include "base/banned.h"
+
+enum {
+    MAIL_WORKERS = 256,         /* many in fdatasync at once is how flushes get shared */
+    TIDY_EVERY_MS = 30 * 1000,
+    HANDLE_IDLE_MS = 60 * 1000,
+};
+
+static enum next accept_client(struct session *s, const struct handover *h)
+{
+    switch (h->protocol) {
+    case HANDOVER_IMAP:
+        return imap_accept(s, h);
+    case HANDOVER_POP3:
+        return pop3_accept(s, h);
+    case HANDOVER_SUBMISSION:
+        return submission_accept(s, h);
+    }
+    return NEXT_CLOSE;
+}
+
+static void refuse_client(struct session *s, const struct handover *h, const struct err *err)
+{
+    switch (h->protocol) {
+    case HANDOVER_IMAP:
+        imap_refuse(s, h, err);
+        break;
+    case HANDOVER_POP3:
+        pop3_refuse(s, h, err);
+        break;
+    case HANDOVER_SUBMISSION:
+        submission_refuse(s, h, err);
+        break;
+    }
+}
+
+static enum status prepare(struct role_run *r, struct err *err)
+{
+    const struct config *c = r->config;
+    const struct store_options options = {.data_dir = c->data};
+    struct mail_app *app = mem_alloc(sizeof *app);
+    r->state = app;
+    app->handover.vault = vault_client_new(ROLE_FD_CHANNELS + CHANNEL_MAIL_VAULT);
+    app->handover.account_sessions = limiter_new();
+    app->handover.sessions_per_account = c->sessions_per_account;
+    app->handover.accept = accept_client;
+    app->handover.refuse = refuse_client;
+    app->hostname = c->hostname;
+    app->relay_channel = ROLE_FD_CHANNELS + CHANNEL_MAIL_RELAY;
+    app->subaddress_separator = c->subaddress_separator;
+    app->message_size_max = c->message_size;
+    TRY(store_open(&options, &app->store, err));
+    app->directory = store_directory(app->store);
+    return ST_OK;
+}
+
+/* iconv's tables are shared objects, opened when a message first needs them. */
+static size_t charset_paths(struct role_run *r, struct sandbox_path *list, size_t room)
+{
+    glob_t found;
+    size_t n = 0;
+    if (glob("/usr/lib*/*/gconv", GLOB_ONLYDIR, NULL, &found) == 0)
+        for (size_t i = 0; i < found.gl_pathc && n < room; i++)
+            list[n++] = (struct sandbox_path){arena_cstr(&r->config->arena, span_cstr(found.gl_pathv[i])), false};
+    globfree(&found);
+    if (n < room)
+        list[n++] = (struct sandbox_path){"/usr/lib64/gconv", false};
+    return n;
+}
+
+static size_t paths(struct role_run *r, struct sandbox_path *list)
+{
+    list[0] = (struct sandbox_path){data_path(r->config, DATA_ACCOUNTS_FOLDER), true};
+    list[1] = (struct sandbox_path){data_path(r->config, DATA_DIRECTORY_FOLDER), true};
+    list[2] = (struct sandbox_path){data_path(r->config, DATA_TEMPORARY_FOLDER), true};
+    return 3 + charset_paths(r, list + 3, SANDBOX_PATHS_MAX - 3);
+}
+
+static void options(const struct role_run *r, struct server_options *o)
+{
+    (void)r; /* the limit per address is gate's: here all come from channels */
+    o->workers_max = MAIL_WORKERS;
+}
+
+static void tidy(void *ctx)
+{
+    struct mail_app *app = ctx;
+    struct err err;
+    store_tidy(app->store, HANDLE_IDLE_MS);
+    if (store_sweep(app->store, &err) != ST_OK) {
+        struct log_line l;
+        log_begin(&l, LOG_WARN, "sweep");
+        log_err(&l, &err);
+        log_end(&l);
+    }
+}
+
+static enum status listen(struct role_run *r, struct err *err)
+{
+    struct mail_app *app = r->state;
+    TRY(role_serve_channel(r, CHANNEL_GATE_MAIL, &handover_protocol_in, app, err));
+    TRY(role_serve_channel(r, CHANNEL_MX_MAIL, &lmtp_protocol, app, err));
+    TRY(role_serve_channel(r, CHANNEL_RELAY_MAIL, &lmtp_protocol, app, err));
+    TRY(role_serve_ports(r, SERVICE_LMTP, &lmtp_protocol, app, false, false, err));
+    server_every(r->server, TIDY_EVERY_MS, tidy, app);
+    return ST_OK;
+}
+
+static void reload(struct role_run *r)
+{
+    struct mail_app *app = r->state;
+    app->message_size_max = r->config->message_size;
+    app->handover.sessions_per_account = r->config->sessions_per_account;
+}
+
+static void close_role(struct role_run *r)
+{
+    struct mail_app *app = r->state;
+    server_free(&r->server);
+    store_free(&app->store); /* checkpoints: each account is whole in its one file */
+}
+
+const struct role_ops role_mail = {
+    .name = "mail",
+    .sandbox_groups = SANDBOX_FILES,
+    .prepare = prepare,
+    .paths = paths,
+    .options = options,
+    .listen = listen,
+    .reload = reload,
+    .close = close_role,
+};

@@ -1,0 +1,62 @@
+/*
+ * mx.c - the role mx: strangers' mail on port 25, to `mail` over LMTP. No files, no keys, no accounts.
+ */
+#include <stdlib.h>
+#include "auth/vault_client.h"
+#include "base/mem.h"
+#include "roles/role.h"
+#include "smtp/smtp.h"
+#include "base/banned.h"
+
+struct mx_role {
+    struct mx_app app;
+    struct vault_client *vault;
+};
+
+static enum status prepare(struct role_run *r, struct err *err)
+{
+    (void)err;
+    struct mx_role *m = mem_alloc(sizeof *m);
+    m->vault = vault_client_new(ROLE_FD_CHANNELS + CHANNEL_MX_VAULT);
+    m->app.hostname = r->config->hostname;
+    m->app.mail = smtp_pool_new(ROLE_FD_CHANNELS + CHANNEL_MX_MAIL, r->config->hostname, true);
+    m->app.message_size_max = r->config->message_size;
+    r->state = m;
+    return ST_OK;
+}
+
+static void options(const struct role_run *r, struct server_options *o)
+{
+    o->sessions_per_address = r->config->sessions_per_address;
+}
+
+static enum status listen(struct role_run *r, struct err *err)
+{
+    struct mx_role *m = r->state;
+    TRY(role_fetch_certificates_now(r, m->vault, err));
+    return role_serve_ports(r, SERVICE_SMTP, &smtp_mx_protocol, &m->app, true, false, err);
+}
+
+static void reload(struct role_run *r)
+{
+    struct mx_role *m = r->state;
+    m->app.message_size_max = r->config->message_size;
+}
+
+static void control(struct role_run *r, struct span message, const int *fds, size_t fd_count)
+{
+    struct mx_role *m = r->state;
+    (void)fds;
+    if (fd_count == 0 && span_eq(message, SPAN(CONTROL_FETCH)))
+        role_fetch_certificates(r, m->vault);
+}
+
+const struct role_ops role_mx = {
+    .name = "mx",
+    .sandbox_groups = 0,
+    .prepare = prepare,
+    .options = options,
+    .listen = listen,
+    .reload = reload,
+    .control = control,
+};
