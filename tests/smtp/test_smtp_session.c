@@ -1,0 +1,466 @@
+/*
+ * test_smtp_session.c - every door, by scripts: what a client says, and the replies it gets. Each script is fed whole and byte by byte
+ * and must have the same outcome.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include "base/strbuf.h"
+#include "fake_roles.h"
+#include "fake_session.h"
+
+static void no_wake(void *ctx)
+{
+    (*(unsigned *)ctx)++;
+}
+
+static unsigned wakes;
+static struct gate_app gate_app = {.hostname = "mx.example.test", .message_size_max = 1000000};
+static struct relay_app relay_app = {
+    .wake = no_wake, .wake_ctx = &wakes, .hostname = "mx.example.test", .message_size_max = 4000};
+static struct mail_app mail_app = {
+    .hostname = "mx.example.test", .relay_channel = -1, .subaddress_separator = "+", .message_size_max = 1000000};
+static struct mx_app mx_app = {.hostname = "mx.example.test", .message_size_max = 1000000};
+
+/* The codes of all replies ("250 250 354"), last lines only. */
+static void codes_of(struct span out, struct strbuf *codes)
+{
+    struct span line;
+    while (out.len) {
+        span_cut(&out, '\n', &line);
+        if (line.len < 5 || line.p[line.len - 1] != '\r' || !ascii_is_digit(line.p[0]))
+            fail_msg("not a reply line: \"%.*s\"", SPAN_ARG(line));
+        if (line.p[3] == ' ')
+            strbuf_addf(codes, "%s%.3s", codes->len ? " " : "", line.p);
+    }
+}
+
+static void talk(struct session *s, const struct protocol *p, void *app, const char *peer, const char *script, size_t step)
+{
+    fake_reset();
+    fake_open(s, p, app, peer);
+    s->can_tls = true;
+    fake_put(s, span_cstr(script), step);
+}
+
+static void check_codes(const struct protocol *p, void *app, const char *peer, const char *script, const char *want)
+{
+    static const size_t steps[] = {0, 1, 7};
+    for (size_t i = 0; i < 3; i++) {
+        struct session s;
+    talk(&s, p, app, peer, script, steps[i]);
+        AUTO_STRBUF codes = STRBUF_INIT;
+        codes_of(strbuf_span(&s.out), &codes);
+        if (strcmp(strbuf_cstr(&codes), want) != 0)
+            fail_msg("step %zu of\n%s\ngot  %s\nwant %s\n%s", steps[i], script, strbuf_cstr(&codes), want, strbuf_cstr(&s.out));
+        fake_close(&s);
+    }
+}
+
+#define QUEUE(script, want) check_codes(&queue_in_protocol, &relay_app, "", script, want)
+#define GATE(script, want)  check_codes(&submission_gate_protocol, &gate_app, "192.0.2.1", script, want)
+#define LMTP(script, want)  check_codes(&lmtp_protocol, &mail_app, "", script, want)
+
+#define HELLO    "EHLO client.example.test\r\n"
+#define ENVELOPE HELLO "MAIL FROM:<a@example.test>\r\nRCPT TO:<b@outside.test>\r\n"
+
+static void test_order_of_commands(void **state)
+{
+    (void)state;
+    QUEUE("", "220");
+    QUEUE(HELLO "QUIT\r\nNOOP\r\n", "220 250 221");
+    QUEUE("MAIL FROM:<a@example.test>\r\n", "220 503");
+    QUEUE(HELLO "RCPT TO:<b@example.test>\r\nDATA\r\n", "220 250 503 503");
+    QUEUE(HELLO "MAIL FROM:<>\r\nMAIL FROM:<>\r\n", "220 250 250 503");
+    QUEUE(HELLO "MAIL FROM:<>\r\nDATA\r\n", "220 250 250 554");
+    QUEUE(HELLO "MAIL FROM:<>\r\nRSET\r\nRCPT TO:<b@example.test>\r\n", "220 250 250 250 503");
+    QUEUE(HELLO "MAIL FROM:<>\r\n" HELLO "RCPT TO:<b@example.test>\r\n", "220 250 250 250 503");
+    QUEUE("HELO x\r\nMAIL FROM:<>\r\n", "220 250 250");
+    QUEUE("EHLO\r\nEHLO a b\r\nLHLO x\r\nFOO\r\n", "220 501 501 500 500");
+    QUEUE(HELLO "VRFY b\r\nEXPN list\r\nHELP\r\nNOOP x y\r\nRSET x\r\nQUIT x\r\n", "220 250 252 502 214 250 501 501");
+    QUEUE(HELLO "MAIL FROM:<a@@b>\r\nMAIL FROM:<a@b.test> FOO=1\r\nMAIL FROM:<\xc3\xa4@b.test>\r\n",
+          "220 250 501 555 553");
+    QUEUE(HELLO "STARTTLS\r\nAUTH PLAIN\r\n", "220 250 500 500");
+}
+
+static void test_a_message(void **state)
+{
+    (void)state;
+    static const char *const script = ENVELOPE "RCPT TO:<c@outside.test>\r\nDATA\r\nSubject: x\r\n\r\n..dot\r\n.\r\n";
+    QUEUE(script, "220 250 250 250 250 354 250");
+    wakes = 0;
+    struct session s;
+    talk(&s, &queue_in_protocol, &relay_app, "", script, 3);
+    assert_int_equal(fake_queued_count, 1);
+    assert_string_equal(fake_queued[0].from, "a@example.test");
+    assert_string_equal(fake_queued[0].to, "b@outside.test c@outside.test");
+    assert_string_equal(strbuf_cstr(&fake_queued[0].text), "Subject: x\r\n\r\n.dot\r\n");
+    assert_int_equal(strlen(fake_queued[0].trace), 16);
+    assert_int_equal(wakes, 1);
+    assert_false(s.is_in_body);
+    fake_close(&s);
+
+    /* The trace comes along between our own roles only. */
+    talk(&s, &queue_in_protocol, &relay_app, "", HELLO "MAIL FROM:<> XTRACE=abc\r\nRCPT TO:<b@outside.test>\r\nDATA\r\n.\r\n", 0);
+    assert_string_equal(fake_queued[0].trace, "abc");
+    assert_string_equal(fake_queued[0].from, "");
+    fake_close(&s);
+    check_codes(&queue_in_protocol, &relay_app, "192.0.2.1", HELLO "MAIL FROM:<> XTRACE=abc\r\n", "220 250 555");
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    AUTO_STRBUF script = STRBUF_INIT;
+    QUEUE(HELLO "MAIL FROM:<> SIZE=4001\r\nMAIL FROM:<> SIZE=4000\r\n", "220 250 552 250");
+    strbuf_add_cstr(&script, ENVELOPE "DATA\r\n");
+    for (size_t i = 0; i < 80; i++)
+        strbuf_add_cstr(&script, "123456789012345678901234567890123456789012345678\r\n");
+    size_t full = script.len;
+    strbuf_add_cstr(&script, ".\r\nNOOP\r\n");
+    QUEUE(strbuf_cstr(&script), "220 250 250 250 354 250 250"); /* 4000 octets: just so much */
+    strbuf_truncate(&script, full);
+    strbuf_add_cstr(&script, "\r\n.\r\nNOOP\r\n");
+    QUEUE(strbuf_cstr(&script), "220 250 250 250 354 552 250");
+
+    strbuf_clear(&script); /* a command line of 512 octets, and one of 513 */
+    strbuf_addf(&script, "NOOP %0505d\r\nNOOP %0506d\r\n", 0, 0);
+    QUEUE(strbuf_cstr(&script), "220 250 500");
+    strbuf_clear(&script);
+    strbuf_addf(&script, "NOOP %09000d\r\nNOOP\r\n", 0);
+    QUEUE(strbuf_cstr(&script), "220 500 250");
+
+    strbuf_clear(&script);
+    strbuf_add_cstr(&script, HELLO "MAIL FROM:<>\r\n");
+    for (size_t i = 0; i < 1001; i++)
+        strbuf_addf(&script, "RCPT TO:<u%zu@outside.test>\r\n", i);
+    struct session s;
+    talk(&s, &queue_in_protocol, &relay_app, "", strbuf_cstr(&script), 0);
+    assert_true(span_ends(strbuf_span(&s.out), SPAN("452 4.5.3 Too many recipients\r\n")));
+    fake_close(&s);
+}
+
+static void test_errors_are_slowed_down(void **state)
+{
+    (void)state;
+    AUTO_STRBUF script = STRBUF_INIT;
+    for (size_t i = 0; i < 30; i++)
+        strbuf_add_cstr(&script, "FOO\r\n");
+    struct session s;
+    talk(&s, &queue_in_protocol, &relay_app, "", strbuf_cstr(&script), 0);
+    assert_true(s.is_closed);
+    assert_true(s.paused_ms >= 10000);
+    assert_true(span_find(strbuf_span(&s.out), SPAN("\r\n421 4.7.0 "), 0) != SPAN_NPOS);
+    fake_close(&s);
+}
+
+/* One envelope, one message, however the dots and line ends are mixed: what follows must never be taken for commands. */
+static void test_smuggling(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {
+        "\n.\n",   "\n.\r\n",  "\r\n.\n",  "\r.\r",    "\r\n.\r",   "\r.\r\n",
+        "\n\n.\n\n", "\r\r\n.\r\r\n", "\n.\r", "\r.\n", "\r\n.\r\r\n",
+    };
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        AUTO_STRBUF script = STRBUF_INIT;
+        strbuf_addf(&script, ENVELOPE "DATA\r\nSubject: x\r\n\r\ntext%sMAIL FROM:<evil@outside.test>\r\nDATA\r\n.\r\n", ends[i]);
+        QUEUE(strbuf_cstr(&script), "220 250 250 250 354 550");
+        assert_int_equal(fake_queued_count, 0);
+    }
+    QUEUE("EHLO x\nMAIL FROM:<>\r\n", "220 521");
+    QUEUE("NOOP\n", "220 521");
+    QUEUE("NOOP x\ry\r\nNOOP\r\n", "220 500 250");
+    struct session s;
+    fake_reset();
+    fake_open(&s, &queue_in_protocol, &relay_app, "");
+    fake_put(&s, SPAN(ENVELOPE "DATA\r\na\0b\r\n.\r\nNO\0OP\r\n"), 0);
+    AUTO_STRBUF codes = STRBUF_INIT;
+    codes_of(strbuf_span(&s.out), &codes);
+    assert_string_equal(strbuf_cstr(&codes), "220 250 250 250 354 550 500");
+    fake_close(&s);
+}
+
+static void test_gate(void **state)
+{
+    (void)state;
+    GATE(HELLO "MAIL FROM:<a@example.test>\r\nRCPT TO:<x@y.test>\r\nDATA\r\n", "220 250 530 530 530");
+    GATE("AUTH PLAIN\r\n", "220 503");
+    GATE(HELLO "AUTH\r\nAUTH FOO\r\nAUTH PLAIN !!\r\n", "220 250 501 504 501");
+    GATE(HELLO "AUTH PLAIN AGFsaWNlAHdyb25n\r\n", "220 250 535");
+    GATE(HELLO "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n", "220 250");
+    GATE(HELLO "AUTH PLAIN\r\nAGFsaWNlAHNlY3JldA==\r\n", "220 250 334");
+    GATE(HELLO "AUTH PLAIN =\r\n", "220 250 535");
+    GATE(HELLO "AUTH PLAIN\r\n*\r\nNOOP\r\n", "220 250 334 501 250");
+    GATE(HELLO "AUTH PLAIN\r\n???\r\nNOOP\r\n", "220 250 334 501 250");
+    GATE(HELLO "AUTH LOGIN\r\nYWxpY2U=\r\nc2VjcmV0\r\n", "220 250 334 334");
+    GATE(HELLO "AUTH LOGIN YWxpY2U=\r\nd3Jvbmc=\r\n", "220 250 334 535");
+    GATE(HELLO "AUTH PLAIN eA==\r\nAUTH PLAIN eA==\r\nAUTH PLAIN eA==\r\nNOOP\r\n", "220 250 535 535 535 421");
+
+    struct session s;
+    talk(&s, &submission_gate_protocol, &gate_app, "192.0.2.1",
+                            HELLO "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nMAIL FROM:<>\r\n", 0);
+    assert_true(s.is_carried);
+    assert_string_equal(fake_handed_tag, "client.example.test");
+    assert_int_equal(fake_handed_unread, strlen("MAIL FROM:<>\r\n"));
+    fake_close(&s);
+}
+
+static void test_no_password_in_the_clear(void **state)
+{
+    (void)state;
+    struct session s;
+    fake_reset();
+    fake_may_login = false;
+    fake_open(&s, &submission_gate_protocol, &gate_app, "192.0.2.1");
+    s.can_tls = true;
+    fake_put(&s, SPAN(HELLO "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n"), 0);
+    assert_true(span_find(strbuf_span(&s.out), SPAN("AUTH PLAIN"), 0) == SPAN_NPOS);
+    assert_true(span_find(strbuf_span(&s.out), SPAN("250-STARTTLS\r\n"), 0) != SPAN_NPOS);
+    assert_true(span_find(strbuf_span(&s.out), SPAN("538 5.7.11 "), 0) != SPAN_NPOS);
+    assert_false(s.is_carried);
+    fake_close(&s);
+}
+
+static void test_starttls(void **state)
+{
+    (void)state;
+    struct session s;
+    talk(&s, &submission_gate_protocol, &gate_app, "192.0.2.1", HELLO "STARTTLS\r\n", 1);
+    assert_int_equal(s.starttls, 1);
+    strbuf_clear(&s.out);
+    fake_put(&s, SPAN("AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n" HELLO "STARTTLS\r\n"), 0);
+    AUTO_STRBUF codes = STRBUF_INIT;
+    codes_of(strbuf_span(&s.out), &codes);
+    assert_string_equal(strbuf_cstr(&codes), "503 250 503"); /* what was known is forgotten; no TLS in TLS */
+    assert_true(span_find(strbuf_span(&s.out), SPAN("STARTTLS\r\n"), 0) == SPAN_NPOS);
+    fake_close(&s);
+
+    /* A command injected behind STARTTLS in the clear is not run, neither before nor after. */
+    talk(&s, &submission_gate_protocol, &gate_app, "192.0.2.1", HELLO "STARTTLS\r\nEHLO evil\r\n", 0);
+    assert_int_equal(s.starttls, 0);
+    assert_true(span_ends(strbuf_span(&s.out), SPAN("behind STARTTLS before its answer\r\n")));
+    fake_close(&s);
+    GATE("STARTTLS x\r\n", "220 501");
+}
+
+#define LHLO "LHLO mx.example.test\r\n"
+#define TEXT "DATA\r\nSubject: x\r\n\r\nhello\r\n.\r\n"
+
+static void test_lmtp(void **state)
+{
+    (void)state;
+    LMTP("EHLO x\r\nHELO x\r\n", "220 500 500");
+    LMTP(LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<nobody@example.test>\r\nRCPT TO:<a@outside.test>\r\nDATA\r\n",
+         "220 250 250 550 550 503"); /* RFC 2033 §4.2 */
+    LMTP(LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<alice@example.test>\r\nRCPT TO:<BOB+x@Example.Test>\r\n" TEXT,
+         "220 250 250 250 250 354 250 250");
+    LMTP(LHLO "MAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\na\nb\r\n.\r\n",
+         "220 250 250 250 250 354 550 550");
+
+    struct session s;
+    talk(&s, &lmtp_protocol, &mail_app, "",
+                            LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<alice@example.test>\r\n"
+                                 "RCPT TO:<team@example.test>\r\nDATA\r\nReturn-Path: <old@outside.test>\r\n"
+                                 "Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+                                 "--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--\r\n.\r\n", 0);
+    assert_int_equal(fake_delivered_count, 2); /* alice once, though two recipients lead to her */
+    assert_string_equal(fake_delivered[0].to, "alice@example.test");
+    assert_string_equal(fake_delivered[1].to, "bob@example.test");
+    assert_true(span_starts(strbuf_span(&fake_delivered[1].text),
+                            SPAN("Return-Path: <a@outside.test>\r\nDelivered-To: bob@example.test\r\nSubject: x\r\n")));
+    fake_close(&s);
+}
+
+static void test_loops(void **state)
+{
+    (void)state;
+    LMTP(LHLO "MAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\nDelivered-To: alice@example.test\r\n\r\n.\r\n",
+         "220 250 250 250 354 554");
+    AUTO_STRBUF script = STRBUF_INIT;
+    strbuf_add_cstr(&script, LHLO "MAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n");
+    for (size_t i = 0; i < 101; i++)
+        strbuf_addf(&script, "Delivered-To: u%zu@example.test\r\n", i);
+    strbuf_add_cstr(&script, "\r\n.\r\n");
+    LMTP(strbuf_cstr(&script), "220 250 250 250 354 554");
+}
+
+/* What goes outside goes to the queue; what fails for one of several is the queue's business, too. */
+static void test_forwarding_and_partial_failure(void **state)
+{
+    (void)state;
+    mail_app.relay_channel = fake_service_start(&queue_in_protocol, &relay_app);
+    struct session s;
+    talk(&s, &lmtp_protocol, &mail_app, "",
+                            LHLO "MAIL FROM:<a@outside.test> XTRACE=t1\r\nRCPT TO:<loop@example.test>\r\n" TEXT, 0);
+    assert_int_equal(fake_delivered_count, 1);
+    assert_int_equal(fake_queued_count, 1);
+    assert_string_equal(fake_queued[0].to, "bob@outside.test");
+    assert_string_equal(fake_queued[0].trace, "t1");
+    assert_string_equal(strbuf_cstr(&fake_queued[0].text),
+                        "Delivered-To: loop@example.test\r\nSubject: x\r\n\r\nhello\r\n");
+    fake_close(&s);
+
+    fake_reset();
+    fake_broken_account = "alice@example.test";
+    fake_open(&s, &lmtp_protocol, &mail_app, "");
+    fake_put(&s, SPAN(LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<team@example.test>\r\n" TEXT), 0);
+    assert_true(span_ends(strbuf_span(&s.out), SPAN("250 2.0.0 Delivered\r\n")));
+    assert_int_equal(fake_delivered_count, 1);
+    assert_int_equal(fake_queued_count, 1);
+    assert_string_equal(fake_queued[0].to, "alice@example.test");
+    fake_put(&s, SPAN("MAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\n" TEXT), 0);
+    assert_true(span_ends(strbuf_span(&s.out), SPAN("451 4.3.2 account is busy\r\n"))); /* alone: the sender keeps it */
+    fake_close(&s);
+
+    /* No queue: nothing is delivered at all, so that the whole can be tried again. */
+    fake_reset();
+    fake_queue_is_broken = true;
+    fake_open(&s, &lmtp_protocol, &mail_app, "");
+    fake_put(&s, SPAN(LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<loop@example.test>\r\n" TEXT), 0);
+    assert_true(span_find(strbuf_span(&s.out), SPAN("\r\n451 "), 0) != SPAN_NPOS);
+    assert_int_equal(fake_delivered_count, 0);
+    fake_close(&s);
+    fake_service_stop();
+    mail_app.relay_channel = -1;
+}
+
+static void submission_open(struct session *s)
+{
+    static const struct protocol none = {.start = NULL};
+    fake_reset();
+    *s = (struct session){.protocol = &none, .app = &mail_app, .input_max = SESSION_INPUT_DEFAULT};
+    snprintf(s->peer.address, sizeof s->peer.address, "2001:db8::1");
+    snprintf(s->peer.tls_version, sizeof s->peer.tls_version, "TLSv1.3");
+    snprintf(s->peer.tls_cipher, sizeof s->peer.tls_cipher, "TLS_AES_256_GCM_SHA384");
+    s->is_tls = true;
+    struct handover h = {HANDOVER_SUBMISSION, SPAN("alice@example.test"), SPAN("laptop")};
+    assert_int_equal(submission_accept(s, &h), NEXT_AGAIN);
+}
+
+static void test_submission(void **state)
+{
+    (void)state;
+    mail_app.relay_channel = fake_service_start(&queue_in_protocol, &relay_app);
+    struct session s;
+    submission_open(&s);
+    fake_put(&s, SPAN("MAIL FROM:<bob@example.test>\r\nAUTH PLAIN\r\n"
+                      "MAIL FROM:<alice@example.test>\r\nRCPT TO:<nobody@example.test>\r\n"
+                      "RCPT TO:<bob@example.test>\r\nRCPT TO:<c@outside.test>\r\nRCPT TO:<d@outside.test>\r\n"
+                      "DATA\r\nFrom: alice@example.test\r\nBcc: x@outside.test,\r\n y@outside.test\r\nSubject: s\r\n\r\nhi\r\n.\r\n"), 1);
+    AUTO_STRBUF codes = STRBUF_INIT;
+    codes_of(strbuf_span(&s.out), &codes);
+    assert_string_equal(strbuf_cstr(&codes), "235 553 503 250 550 250 250 250 354 250");
+    assert_int_equal(fake_delivered_count, 1);
+    assert_int_equal(fake_queued_count, 1);
+    assert_string_equal(fake_queued[0].to, "c@outside.test d@outside.test");
+    struct span text = strbuf_span(&fake_delivered[0].text);
+    assert_true(span_starts(text, SPAN("Return-Path: <alice@example.test>\r\nDelivered-To: bob@example.test\r\n"
+                                       "Received: from laptop ([IPv6:2001:db8::1])\r\n"
+                                       "\tby mx.example.test with ESMTPSA id ")));
+    assert_true(span_find(text, SPAN("\r\nDate: "), 0) != SPAN_NPOS);
+    assert_true(span_find(text, SPAN("@mx.example.test>\r\nFrom: "), 0) != SPAN_NPOS);
+    assert_true(span_find(text, SPAN("Bcc"), 0) == SPAN_NPOS);
+    assert_true(span_find(text, SPAN("y@outside"), 0) == SPAN_NPOS);
+    assert_true(span_find(strbuf_span(&fake_queued[0].text), SPAN("Received: "), 0) == 0);
+    fake_close(&s);
+    fake_service_stop();
+    mail_app.relay_channel = -1;
+}
+
+#define MX(script, want) check_codes(&smtp_mx_protocol, &mx_app, "192.0.2.9", script, want)
+
+static void test_mx(void **state)
+{
+    (void)state;
+    mx_app.mail = smtp_pool_new(fake_service_start(&lmtp_protocol, &mail_app), mx_app.hostname, true);
+    MX(HELLO "MAIL FROM:<x@outside.test>\r\nRCPT TO:<x@outside.test>\r\nRCPT TO:<nobody@example.test>\r\nDATA\r\n",
+       "220 250 250 550 550 554");
+    MX(HELLO "MAIL FROM:<x@outside.test>\r\nRCPT TO:<alice@example.test>\r\n" TEXT "QUIT\r\n",
+       "220 250 250 250 354 250 221");
+    MX(HELLO "MAIL FROM:<x@outside.test>\r\nRCPT TO:<alice@example.test>\r\nRSET\r\n"
+             "MAIL FROM:<>\r\nRCPT TO:<team@example.test>\r\nRCPT TO:<Postmaster>\r\n" TEXT "QUIT\r\n",
+       "220 250 250 250 250 250 250 250 354 250 221");
+    assert_int_equal(fake_delivered_count, 2);
+
+    struct session s;
+    talk(&s, &smtp_mx_protocol, &mx_app, "192.0.2.9",
+                            HELLO "MAIL FROM:<x@outside.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n..\r\n.\r\n", 1);
+    assert_true(span_ends(strbuf_span(&fake_delivered[0].text), SPAN("+0000\r\n.\r\n")));
+    assert_true(span_find(strbuf_span(&fake_delivered[0].text),
+                          SPAN("\r\nReceived: from client.example.test ([192.0.2.9])\r\n\tby mx.example.test with ESMTP id "), 0) !=
+                SPAN_NPOS);
+    fake_close(&s);
+
+    /* A temporary failure in `mail` is one here. */
+    fake_reset();
+    fake_broken_account = "alice@example.test";
+    fake_open(&s, &smtp_mx_protocol, &mx_app, "192.0.2.9");
+    fake_put(&s, SPAN(HELLO "MAIL FROM:<x@outside.test>\r\nRCPT TO:<alice@example.test>\r\n" TEXT), 0);
+    assert_true(span_ends(strbuf_span(&s.out), SPAN("451 4.3.2 account is busy\r\n")));
+    fake_close(&s);
+
+    AUTO_STRBUF script = STRBUF_INIT;
+    strbuf_add_cstr(&script, HELLO "MAIL FROM:<x@outside.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n");
+    for (size_t i = 0; i < 101; i++)
+        strbuf_add_cstr(&script, "Received: from a by b; Tue, 1 Jan 2030 00:00:00 +0000\r\n");
+    strbuf_add_cstr(&script, "\r\n.\r\nQUIT\r\n");
+    MX(strbuf_cstr(&script), "220 250 250 250 354 554 221");
+
+    strbuf_clear(&script);
+    strbuf_add_cstr(&script, HELLO "MAIL FROM:<x@outside.test>\r\n");
+    for (size_t i = 0; i < 200; i++)
+        strbuf_addf(&script, "RCPT TO:<u%zu@example.test>\r\n", i);
+    talk(&s, &smtp_mx_protocol, &mx_app, "192.0.2.9", strbuf_cstr(&script), 0);
+    assert_true(s.is_closed && s.paused_ms > 50000);
+    fake_close(&s);
+
+    /* A new `mail`: idle connections are dead, the next message finds that out and goes through. */
+    smtp_pool_free(&mx_app.mail);
+    fake_service_stop();
+    int channel = fake_service_start(&lmtp_protocol, &mail_app);
+    mx_app.mail = smtp_pool_new(channel, mx_app.hostname, true);
+    talk(&s, &smtp_mx_protocol, &mx_app, "192.0.2.9", HELLO "MAIL FROM:<x@outside.test>\r\nRCPT TO:<alice@example.test>\r\nQUIT\r\n", 0);
+    fake_close(&s);
+    smtp_pool_free(&mx_app.mail);
+    fake_service_stop();
+}
+
+static void test_goodbye(void **state)
+{
+    (void)state;
+    struct session s = {.protocol = &smtp_mx_protocol}; /* before start(): no state */
+    for (int why = BYE_TIMEOUT; why <= BYE_INPUT_TOO_LONG; why++)
+        smtp_mx_protocol.goodbye(&s, (enum bye)why);
+    AUTO_STRBUF codes = STRBUF_INIT;
+    codes_of(strbuf_span(&s.out), &codes);
+    assert_string_equal(strbuf_cstr(&codes), "421 421 421 500");
+    fake_close(&s);
+}
+
+int main(void)
+{
+    log_set_level(LOG_ERROR + 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order_of_commands),
+        cmocka_unit_test(test_a_message),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_errors_are_slowed_down),
+        cmocka_unit_test(test_smuggling),
+        cmocka_unit_test(test_gate),
+        cmocka_unit_test(test_no_password_in_the_clear),
+        cmocka_unit_test(test_starttls),
+        cmocka_unit_test(test_lmtp),
+        cmocka_unit_test(test_loops),
+        cmocka_unit_test(test_forwarding_and_partial_failure),
+        cmocka_unit_test(test_submission),
+        cmocka_unit_test(test_mx),
+        cmocka_unit_test(test_goodbye),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    fake_reset();
+    return failed;
+}
