@@ -1,0 +1,166 @@
+/* Tests of text/imap_search_args.h. */
+#include "check.h"
+#include "text/imap_search_args.h"
+
+static enum status parse(struct arena *a, struct span text, struct search_args *out, struct err *err)
+{
+    struct imap_args args;
+    args_init(&args, a, text);
+    return search_args_parse(&args, (struct search_last){10, 100}, out, err);
+}
+
+static const char *const names[] = {
+    "all",    "and", "or",    "seq",        "uid",      "flags",     "keyword", "recent", "larger", "smaller",
+    "before", "on",  "since", "sentbefore", "senton", "sentsince", "header",  "body",   "text",
+};
+
+/* The tree as text: (and !flags:1 header:From=x). */
+static void show(const struct search_key *k, struct strbuf *out)
+{
+    if (k->is_negated)
+        strbuf_add_char(out, '!');
+    if (k->child)
+        strbuf_add_char(out, '(');
+    strbuf_add_cstr(out, names[k->kind]);
+    if (k->name.len)
+        strbuf_addf(out, ":%.*s", SPAN_ARG(k->name));
+    if (k->kind >= SEARCH_HEADER)
+        strbuf_addf(out, "=%.*s", SPAN_ARG(k->text));
+    if (k->number)
+        strbuf_addf(out, ":%llu", (unsigned long long)k->number);
+    if (k->day)
+        strbuf_addf(out, ":%lld", (long long)k->day);
+    if (k->set) {
+        strbuf_add_char(out, ':');
+        seqset_write(k->set, out);
+    }
+    for (const struct search_key *c = k->child; c; c = c->next) {
+        strbuf_add_char(out, ' ');
+        show(c, out);
+    }
+    if (k->child)
+        strbuf_add_char(out, ')');
+}
+
+static void programs(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in, *tree; /* tree NULL: ST_SYNTAX */
+    } rows[] = {
+        {"ALL", "(and all)"},
+        {"all", "(and all)"},
+        {"ANSWERED DELETED DRAFT FLAGGED SEEN", "(and flags:2 flags:8 flags:16 flags:4 flags:1)"},
+        {"UNANSWERED UNDELETED UNDRAFT UNFLAGGED UNSEEN", "(and !flags:2 !flags:8 !flags:16 !flags:4 !flags:1)"},
+        {"NEW", "(and (and recent !flags:1))"},
+        {"OLD", "(and !recent)"},
+        {"NOT OLD", "(and recent)"},
+        {"NOT NOT NOT SEEN", "(and !flags:1)"},
+        {"NOT NEW", "(and !(and recent !flags:1))"},
+        {"1,3:*", "(and seq:1,3:10)"},
+        {"*", "(and seq:10)"},
+        {"UID 50:*", "(and uid:50:100)"},
+        {"UID *", "(and uid:100)"},
+        {"NOT 1:3", "(and !seq:1:3)"},
+        {"KEYWORD $Forwarded UNKEYWORD Junk", "(and keyword:$Forwarded !keyword:Junk)"},
+        {"LARGER 10 SMALLER 4294967295", "(and larger:10 smaller:4294967295)"},
+        {"BEFORE 1-Feb-1994 ON 01-Feb-1994 SINCE \"1-Feb-1994\"", "(and before:8797 on:8797 since:8797)"},
+        {"SENTBEFORE 1-Feb-1994 SENTON 1-Feb-1994 SENTSINCE 1-Feb-1994", "(and sentbefore:8797 senton:8797 sentsince:8797)"},
+        {"FROM x TO y CC z BCC \"\" SUBJECT {3}\r\nA b", "(and header:From=x header:To=y header:Cc=z header:Bcc= header:Subject=a b)"},
+        {"HEADER X-Y \"Z\"", "(and header:X-Y=z)"},
+        {"HEADER \"Message-ID\" {0}\r\n SEEN", "(and flags:1 header:Message-ID=)"},
+        {"OR SEEN FLAGGED", "(and (or flags:1 flags:4))"},
+        {"OR (SEEN 1) NOT OR 2 3", "(and (or (and flags:1 seq:1) !(or seq:2 seq:3)))"},
+        {"(ALL)", "(and (and all))"},
+        {"((1) (2 3))", "(and (and (and seq:1) (and seq:2 seq:3)))"},
+        /* the cheap ones first */
+        {"BODY a SUBJECT b SEEN TEXT c FROM d 1", "(and flags:1 seq:1 header:Subject=b header:From=d body=a text=c)"},
+        {"OR BODY a SEEN LARGER 1", "(and larger:1 (or flags:1 body=a))"},
+        {"(BODY a) SUBJECT b", "(and header:Subject=b (and body=a))"},
+        /* charsets */
+        {"CHARSET UTF-8 SUBJECT \"Gr\xc3\x9f\"", "(and header:Subject=grss)"},
+        {"CHARSET ISO-8859-1 SUBJECT {1}\r\n\xc4", "(and header:Subject=a\xcc\x88)"},
+        {"CHARSET US-ASCII ALL", "(and all)"},
+        {"SUBJECT \"\xc3\x84\"", "(and header:Subject=a\xcc\x88)"},
+        {"FLAGGED SINCE 1-Feb-1994 NOT FROM \"Smith\"", "(and flags:4 since:8797 !header:From=smith)"}, /* RFC 3501 §6.4.4 */
+        {"", NULL},
+        {" ALL", NULL},
+        {"ALL ", NULL},
+        {"ALL  ALL", NULL},
+        {"()", NULL},
+        {"(ALL", NULL},
+        {"ALL)", NULL},
+        {"NOT", NULL},
+        {"OR SEEN", NULL},
+        {"OR SEEN ", NULL},
+        {"SUBJECT", NULL},
+        {"HEADER X", NULL},
+        {"KEYWORD \\Seen", NULL},
+        {"LARGER -1", NULL},
+        {"LARGER 4294967296", NULL},
+        {"BEFORE 31-Foo-1994", NULL},
+        {"UID x", NULL},
+        {"0", NULL},
+        {"SEENX", NULL},
+        {"CHARSET UTF-8", NULL},
+        {"ALL CHARSET UTF-8", NULL},
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        AUTO_ARENA a = ARENA_INIT;
+        AUTO_STRBUF tree = STRBUF_INIT;
+        struct search_args s;
+        struct err err;
+        enum status st = parse(&a, span_cstr(rows[i].in), &s, &err);
+        if (st != (rows[i].tree ? ST_OK : ST_SYNTAX))
+            fail_msg("%s: %s", rows[i].in, status_name(st));
+        if (st != ST_OK)
+            continue;
+        show(s.root, &tree);
+        check_span(rows[i].in, strbuf_span(&tree), span_cstr(rows[i].tree));
+    }
+}
+
+static void unknown_charset(void **state)
+{
+    (void)state;
+    AUTO_ARENA a = ARENA_INIT;
+    struct search_args s;
+    struct err err;
+    assert_int_equal(parse(&a, SPAN("CHARSET X-KLINGON ALL"), &s, &err), ST_UNSUPPORTED);
+}
+
+static enum status repeated(const char *before, const char *piece, int count, const char *after)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    AUTO_STRBUF text = STRBUF_INIT;
+    struct search_args s;
+    struct err err;
+    strbuf_add_cstr(&text, before);
+    for (int i = 0; i < count; i++)
+        strbuf_add_cstr(&text, piece);
+    strbuf_add_cstr(&text, after);
+    return parse(&a, strbuf_span(&text), &s, &err);
+}
+
+static void limits(void **state)
+{
+    (void)state;
+    assert_int_equal(repeated("", "NOT ", SEARCH_DEPTH_MAX - 1, "SEEN"), ST_OK);
+    assert_int_equal(repeated("", "NOT ", SEARCH_DEPTH_MAX, "SEEN"), ST_LIMIT);
+    assert_int_equal(repeated("", "OR 1 ", SEARCH_DEPTH_MAX - 1, "SEEN"), ST_OK);
+    assert_int_equal(repeated("", "(", 1000000, ""), ST_LIMIT);
+    assert_int_equal(repeated("SEEN", " SEEN", SEARCH_KEYS_MAX - 2, ""), ST_OK);
+    assert_int_equal(repeated("SEEN", " SEEN", SEARCH_KEYS_MAX, ""), ST_LIMIT);
+    assert_int_equal(repeated("TEXT x", " TEXT x", SEARCH_TEXTS_MAX - 1, ""), ST_OK);
+    assert_int_equal(repeated("TEXT x", " TEXT x", SEARCH_TEXTS_MAX, ""), ST_LIMIT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(programs),
+        cmocka_unit_test(unknown_charset),
+        cmocka_unit_test(limits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
