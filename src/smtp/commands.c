@@ -114,8 +114,7 @@ static void reply_fault(struct smtp *sm, enum smtp_fault f, const char *bad_addr
 static struct span written(struct arena *a, const struct mailbox_address *m)
 {
     AUTO_STRBUF text = STRBUF_INIT;
-    if (m->local_part.len)
-        address_write(m, &text);
+    address_write(m, &text);
     return arena_strbuf(a, &text);
 }
 

@@ -54,7 +54,11 @@ static void take(struct smtp *sm, struct span text)
 {
     struct smtp_transaction *t = sm->transaction;
     struct err err;
-    if (is_dropping(t) || body_append(t->body, text, &err) == ST_OK)
+    if (is_dropping(t)) {
+        t->dropped += text.len;
+        return;
+    }
+    if (body_append(t->body, text, &err) == ST_OK)
         return;
     if (err.status == ST_LIMIT) {
         t->is_too_large = true;
@@ -113,8 +117,13 @@ enum next smtp_data_input(struct smtp *sm)
         take(sm, text);
     }
     session_consume(sm->session, had - in.len);
-    if (!dotstuff_is_end(&t->decoder))
-        return NEXT_INPUT;
+    if (!dotstuff_is_end(&t->decoder)) {
+        if (t->dropped <= SMTP_DROPPED_MAX)
+            return NEXT_INPUT;
+        smtp_reply(sm, 552, "5.3.4", "Message is far too large, closing connection");
+        smtp_log_refused(sm, SPAN_NONE, 552, "a refused message does not end");
+        return NEXT_CLOSE;
+    }
     finish(sm);
     return NEXT_AGAIN;
 }

@@ -37,6 +37,7 @@ enum {
     SMTP_UNKNOWN_BEFORE_PAUSE = 5,     /* unknown recipients likewise: no harvesting of addresses */
     SMTP_UNKNOWN_MAX = 100,
     SMTP_PAUSE_MS = 1000,
+    SMTP_DROPPED_MAX = 256 << 20,      /* octets of a refused message that are read before we hang up */
     SMTP_HOPS_MAX = 100,               /* Received fields (RFC 5321 §6.3) */
     SMTP_INPUT_MAX = 64 * 1024,        /* unread octets kept; more in one read makes a body cheap */
     SMTP_IDLE_MS = 5 * 60 * 1000,      /* RFC 5321 §4.5.3.2.7 */
@@ -62,6 +63,7 @@ struct smtp_transaction {
     struct body *body;
     struct dotstuff decoder;
     bool is_too_large, is_broken; /* what still comes is read and dropped */
+    uint64_t dropped;           /* octets */
     struct smtp_lease *lease;   /* mode mx: the connection to `mail` */
     bool is_data_sent;          /* mode mx: DATA was said on it, its reply not yet read */
 };

@@ -193,9 +193,11 @@ enum status message_add(struct txn *t, mailbox_id to, const struct content *c, u
 
 enum status store_commit(struct txn **tp, struct err *err)
 {
-    (void)err;
     struct txn *t = *tp;
-    assert(fake_delivered_count < FAKE_MAIL_MAX);
+    if (fake_delivered_count == FAKE_MAIL_MAX) {
+        txn_free(tp);
+        return err_set(err, ST_QUOTA, "mailbox is full");
+    }
     struct fake_mail *m = &fake_delivered[fake_delivered_count++];
     *m = t->mail;
     keep(m->to, sizeof m->to, span_cstr(t->account->address));
@@ -212,7 +214,8 @@ enum status queue_add(struct queue *q, const struct queue_envelope *e, struct sp
     (void)q;
     if (fake_queue_is_broken)
         return err_set(err, ST_IO, "disk is full");
-    assert(fake_queued_count < FAKE_MAIL_MAX);
+    if (fake_queued_count == FAKE_MAIL_MAX)
+        return err_set(err, ST_LIMIT, "queue is full");
     struct fake_mail *m = &fake_queued[fake_queued_count++];
     AUTO_STRBUF to = STRBUF_INIT;
     for (size_t i = 0; i < e->recipient_count; i++)
@@ -324,7 +327,7 @@ struct service {
     const struct protocol *protocol;
     void *app;
     pthread_t thread;
-    _Atomic bool is_stopping;
+    _Atomic bool is_stopping, is_hanging_up;
     _Atomic unsigned connections;
 };
 static struct service services[SERVICES_MAX];
@@ -351,7 +354,7 @@ static void *serve_one(void *arg)
         strbuf_clear(&s.out);
         struct pollfd p = {c->fd, POLLIN, 0};
         if (poll(&p, 1, 20) == 0) {
-            if (c->service->is_stopping)
+            if (c->service->is_stopping || c->service->is_hanging_up)
                 break;
             continue;
         }
@@ -411,5 +414,15 @@ void fake_service_stop(void)
         pthread_join(v->thread, NULL);
         close(v->channel);
         close(v->caller);
+    }
+}
+
+void fake_service_hang_up(void)
+{
+    for (size_t i = 0; i < service_count; i++) {
+        services[i].is_hanging_up = true;
+        while (services[i].connections)
+            poll(NULL, 0, 5);
+        services[i].is_hanging_up = false;
     }
 }

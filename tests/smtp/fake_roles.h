@@ -26,3 +26,5 @@ void fake_reset(void);
 /* Serves channel connections with this protocol in a thread, until fake_service_stop(). Returns the caller's end. */
 int fake_service_start(const struct protocol *p, void *app);
 void fake_service_stop(void);
+/* All connections of all services end, as when a role restarts. Returns when they are gone. */
+void fake_service_hang_up(void);

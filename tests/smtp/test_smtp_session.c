@@ -103,6 +103,11 @@ static void test_a_message(void **state)
     assert_false(s.is_in_body);
     fake_close(&s);
 
+    talk(&s, &queue_in_protocol, &relay_app, "", HELLO "MAIL FROM:<\"\"@b.test>\r\nRCPT TO:<\"a b\"@c.test>\r\nDATA\r\n.\r\n", 0);
+    assert_string_equal(fake_queued[0].from, "\"\"@b.test"); /* an empty local part is not the null reverse-path */
+    assert_string_equal(fake_queued[0].to, "\"a b\"@c.test");
+    fake_close(&s);
+
     /* The trace comes along between our own roles only. */
     talk(&s, &queue_in_protocol, &relay_app, "", HELLO "MAIL FROM:<> XTRACE=abc\r\nRCPT TO:<b@outside.test>\r\nDATA\r\n.\r\n", 0);
     assert_string_equal(fake_queued[0].trace, "abc");
@@ -418,13 +423,28 @@ static void test_mx(void **state)
     assert_true(s.is_closed && s.paused_ms > 50000);
     fake_close(&s);
 
-    /* A new `mail`: idle connections are dead, the next message finds that out and goes through. */
-    smtp_pool_free(&mx_app.mail);
-    fake_service_stop();
-    int channel = fake_service_start(&lmtp_protocol, &mail_app);
-    mx_app.mail = smtp_pool_new(channel, mx_app.hostname, true);
-    talk(&s, &smtp_mx_protocol, &mx_app, "192.0.2.9", HELLO "MAIL FROM:<x@outside.test>\r\nRCPT TO:<alice@example.test>\r\nQUIT\r\n", 0);
+    /* `mail` restarts: idle connections are dead, the next message finds that out and goes through. */
+    fake_service_hang_up();
+    MX(HELLO "MAIL FROM:<x@outside.test>\r\nRCPT TO:<alice@example.test>\r\n" TEXT "QUIT\r\n",
+       "220 250 250 250 354 250 221");
+
+    /* It restarts in the middle of a message: nothing is acknowledged, nothing half is delivered. */
+    fake_reset();
+    fake_open(&s, &smtp_mx_protocol, &mx_app, "192.0.2.9");
+    fake_put(&s, SPAN(HELLO "MAIL FROM:<x@outside.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\nSubject: x\r\n"), 0);
+    fake_service_hang_up();
+    fake_put(&s, SPAN(".\r\n"), 0);
+    assert_true(span_ends(strbuf_span(&s.out), SPAN("\r\n451 4.3.0 Try again later\r\n")));
+    assert_int_equal(fake_delivered_count, 0);
+    fake_put(&s, SPAN("MAIL FROM:<x@outside.test>\r\nRCPT TO:<bob@example.test>\r\n" TEXT), 0);
+    assert_int_equal(fake_delivered_count, 1);
+
+    /* The client goes in the middle of a message. */
+    fake_put(&s, SPAN("MAIL FROM:<x@outside.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\nSubject: x\r\n"), 0);
     fake_close(&s);
+    MX(HELLO "MAIL FROM:<x@outside.test>\r\nRCPT TO:<alice@example.test>\r\n" TEXT "QUIT\r\n",
+       "220 250 250 250 354 250 221");
+    assert_int_equal(fake_delivered_count, 1);
     smtp_pool_free(&mx_app.mail);
     fake_service_stop();
 }

@@ -1,0 +1,33 @@
+/* fuzz_smtp_command.c - a line of an SMTP client, as each command would read it. */
+#include "fuzz.h"
+#include "text/smtp_command.h"
+
+static void check_path(const struct mailbox_address *m)
+{
+    CHECK(m->local_part.len <= PATH_MAX_OCTETS && m->domain.len <= DOMAIN_MAX);
+    CHECK(m->local_part.len == 0 || !memchr(m->local_part.p, '\n', m->local_part.len));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct span verb, args;
+    if (size > SMTP_LINE_MAX || !smtp_command_split(span_of(data, size), &verb, &args))
+        return 0;
+    CHECK(verb.len && verb.len + args.len <= size);
+    AUTO_ARENA a = ARENA_INIT;
+    struct smtp_mail_args mail;
+    struct mailbox_address to;
+    struct err err;
+    for (int i = 0; i < 2; i++) {
+        if (smtp_mail_parse(&a, args, i, &mail, &err) == SMTP_FINE) {
+            check_path(&mail.from);
+            CHECK(mail.trace.len == 0 || (i && smtp_trace_is_valid(mail.trace)));
+        }
+        if (smtp_rcpt_parse(&a, args, i, &to, &err) == SMTP_FINE) {
+            check_path(&to);
+            CHECK(to.local_part.len || to.domain.len);
+        }
+    }
+    (void)smtp_hello_is_valid(args);
+    return 0;
+}
