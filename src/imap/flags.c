@@ -69,7 +69,22 @@ enum status imap_need_keywords(struct imap *im, struct imap_call *call, struct e
     return ST_OK;
 }
 
+/* The client has been told newer flags than those of its view: what the command added goes on top of these. */
+static uint64_t newest_flags(const struct imap *im, uint32_t uid, uint64_t flags)
+{
+    uint32_t old = view_seq_of(im->view, uid), new = view_seq_of(im->told_flags, uid);
+    if (!old || !new)
+        return flags;
+    return view_message(im->told_flags, new)->flags | (flags & ~view_message(im->view, old)->flags);
+}
+
 void imap_write_flags(struct imap *im, const struct imap_call *call, uint32_t uid, uint64_t flags, struct strbuf *out)
+{
+    imap_write_flag_list(im, call, uid, im->told_flags ? newest_flags(im, uid, flags) : flags, out);
+}
+
+void imap_write_flag_list(const struct imap *im, const struct imap_call *call, uint32_t uid, uint64_t flags,
+                          struct strbuf *out)
 {
     size_t n = 0;
     strbuf_add_char(out, '(');

@@ -42,6 +42,11 @@ void imap_call_free(struct imap_call **call);
 /* The protocol's produce(). */
 enum next imap_produce(struct session *s);
 
+/* flags.c */
+/* As imap_write_flags(), with just these flags. */
+void imap_write_flag_list(const struct imap *im, const struct imap_call *call, uint32_t uid, uint64_t flags,
+                          struct strbuf *out);
+
 /* respond.c */
 /* The tagged response: "tag OK …", "tag NO [CODE] …" or "tag BAD …". */
 void imap_tagged(struct imap *im, const struct imap_call *call, enum status st, const struct err *err);

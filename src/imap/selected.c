@@ -31,6 +31,7 @@ void imap_deselect(struct imap *im)
     im->is_watching = false;
     im->has_news = false;
     view_free(&im->view);
+    view_free(&im->told_flags);
     free(im->recent);
     im->recent = NULL;
     im->recent_count = 0;

@@ -114,6 +114,7 @@ struct imap {
     /* the selected mailbox */
     mailbox_id mailbox;
     struct view *view;       /* as the client knows it; NULL until first needed (imap_load_view) */
+    struct view *told_flags; /* newer than view: flags are told from it, while its expunges may not be told; else NULL */
     uint64_t known_modseq;   /* the state at SELECT, for loading the view later */
     uint32_t known_uidnext;
     uint32_t keywords_told;  /* 1 + how many keywords the last FLAGS response named; 0: there was none */
@@ -150,7 +151,8 @@ void imap_set_copyuid(struct imap_call *call, const struct uid_pairs *pairs);
 
 /* flags.c: bits and names. A name that is no keyword yet is made if may_create (in a write transaction). */
 enum status imap_flag_bits(struct txn *t, const struct imap_flags *flags, bool may_create, uint64_t *bits, struct err *err);
-/* "(\Seen \Recent $Forwarded)", with \Recent where the uid is so in this session. imap_need_keywords() first, once a call. */
+/* "(\Seen \Recent $Forwarded)" for a message of im->view, with \Recent where it is so in this session. `flags` are the view's,
+ * and what the command itself has added. imap_need_keywords() first, once a call. */
 enum status imap_need_keywords(struct imap *im, struct imap_call *call, struct err *err);
 void imap_write_flags(struct imap *im, const struct imap_call *call, uint32_t uid, uint64_t flags, struct strbuf *out);
 bool imap_is_recent(const struct imap *im, uint32_t uid);

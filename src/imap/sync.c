@@ -3,8 +3,10 @@
  *
  * The session keeps the snapshot its client knows (im->view) and compares it with the current one. That is all there is to it:
  * whoever made a change, and however many, the difference is what must be told. It is told at the end of a command or
- * during IDLE, never elsewhere (RFC 3501 §5.5, §7.4.1). Where messages are gone but may not be reported yet (FETCH, STORE, SEARCH), the
- * client keeps its snapshot until a command comes that lets them go.
+ * during IDLE, never elsewhere (RFC 3501 §5.5, §7.4.1).
+ *
+ * Where messages are gone but may not be reported yet (FETCH, STORE, SEARCH), the client keeps its snapshot, and with it its
+ * message numbers, until a command comes that lets them go. Flags are told meanwhile, from a newer snapshot (im->told_flags).
  *
  * What a command did to flags itself (call->own) is not told again, unless it wants all its messages told.
  */
@@ -16,12 +18,13 @@ enum news_stage { NEWS_EXPUNGED, NEWS_ARRIVED, NEWS_FLAGS, NEWS_DONE };
 
 struct imap_news {
     struct view *to;
-    struct view_diff diff;
+    struct view_diff diff;        /* from im->view */
+    struct seqset *changed_uids;  /* whose flags the client does not know */
     enum news_stage stage;
-    bool is_held;      /* only what the command itself wants told; im->view stays */
+    bool is_held;      /* only flags are told; im->view stays */
     size_t ranges;     /* NEWS_EXPUNGED: of expunged_seqs still to be told, from the end */
     uint32_t seq;      /* the next in that range; 0: its last */
-    size_t changed_at; /* NEWS_FLAGS: ranges of changed_uids and own.uids that lie behind us */
+    size_t changed_at; /* NEWS_FLAGS: ranges of changed_uids and of own.uids that lie behind us */
     size_t own_at;
     uint32_t uid;      /* everything below has been told */
 };
@@ -67,6 +70,28 @@ static enum status current_view(struct imap *im, struct view **to, struct err *e
     return view_get(im->account, im->mailbox, to, err);
 }
 
+/* The snapshot whose flags the client knows. */
+static const struct view *known_flags(const struct imap *im)
+{
+    return im->told_flags ? im->told_flags : im->view;
+}
+
+static void compare(const struct imap *im, struct imap_call *call, const struct view *to, struct imap_news *news)
+{
+    bool may_hold = call->command && (call->command->flags & IMAP_HOLDS_EXPUNGE);
+    view_diff(&call->arena, im->view, to, &news->diff);
+    news->changed_uids = news->diff.changed_uids;
+    if (im->told_flags) {
+        struct view_diff flags;
+        view_diff(&call->arena, im->told_flags, to, &flags);
+        news->changed_uids = flags.changed_uids;
+    }
+    news->is_held = may_hold && news->diff.expunged_uids->count;
+    news->stage = news->is_held ? NEWS_FLAGS : NEWS_EXPUNGED;
+    news->ranges = news->diff.expunged_seqs->count;
+    news->uid = 1;
+}
+
 static enum status look(struct imap *im, struct imap_call *call, struct err *err)
 {
     if (!im->view) {
@@ -81,14 +106,10 @@ static enum status look(struct imap *im, struct imap_call *call, struct err *err
     if (to == im->view && !call->own.is_wanted)
         return ST_OK;
     struct imap_news *news = arena_alloc(&call->arena, sizeof *news);
-    view_diff(&call->arena, im->view, to, &news->diff);
-    news->is_held = call->command && (call->command->flags & IMAP_HOLDS_EXPUNGE) && news->diff.expunged_uids->count;
+    compare(im, call, to, news);
     if (news->is_held)
         im->has_news = true; /* for the next command */
-    news->stage = news->is_held ? NEWS_FLAGS : NEWS_EXPUNGED;
-    news->ranges = news->diff.expunged_seqs->count;
-    news->uid = 1;
-    if (call->own.is_wanted || news->diff.changed_uids->count)
+    if (call->own.is_wanted || news->changed_uids->count)
         TRY(imap_need_keywords(im, call, err));
     news->to = to;
     to = NULL;
@@ -167,8 +188,9 @@ static bool is_expected(const struct imap *im, const struct imap_call *call, con
 {
     if (!is_own || call->own.is_wanted)
         return false;
-    uint32_t seq = view_seq_of(im->view, m->uid);
-    return seq && flags_after(&call->own, view_message(im->view, seq)->flags) == m->flags;
+    const struct view *known = known_flags(im);
+    uint32_t seq = view_seq_of(known, m->uid);
+    return seq && flags_after(&call->own, view_message(known, seq)->flags) == m->flags;
 }
 
 static void write_flags_of(struct imap *im, const struct imap_call *call, uint32_t uid, bool is_own)
@@ -176,7 +198,7 @@ static void write_flags_of(struct imap *im, const struct imap_call *call, uint32
     const struct imap_news *news = call->news;
     uint32_t at = view_seq_of(news->to, uid);
     uint32_t seq = news->is_held ? view_seq_of(im->view, uid) : at;
-    if (!at || !seq || (news->is_held && !is_own))
+    if (!at || !seq)
         return;
     const struct view_message *m = view_message(news->to, at);
     if (is_expected(im, call, m, is_own))
@@ -189,7 +211,7 @@ static void write_flags_of(struct imap *im, const struct imap_call *call, uint32
         strbuf_add_char(out, ' ');
     }
     strbuf_add_cstr(out, "FLAGS ");
-    imap_write_flags(im, call, uid, m->flags, out);
+    imap_write_flag_list(im, call, uid, m->flags, out);
     strbuf_add_cstr(out, ")\r\n");
 }
 
@@ -199,7 +221,7 @@ static bool write_flags(struct imap *im, const struct imap_call *call, struct im
     for (;;) {
         if (!has_room(im))
             return false;
-        uint32_t changed = next_in(news->diff.changed_uids, &news->changed_at, news->uid);
+        uint32_t changed = next_in(news->changed_uids, &news->changed_at, news->uid);
         uint32_t own = next_in(call->own.uids, &news->own_at, news->uid);
         uint32_t uid = call->own.is_wanted && own && (!changed || own < changed) ? own : changed;
         if (!uid)
@@ -209,6 +231,19 @@ static bool write_flags(struct imap *im, const struct imap_call *call, struct im
             return true;
         news->uid = uid + 1;
     }
+}
+
+/* What has been told is what the client knows. */
+static void keep(struct imap *im, struct imap_news *news)
+{
+    view_free(&im->told_flags);
+    if (news->is_held) {
+        im->told_flags = news->to;
+    } else {
+        view_free(&im->view);
+        im->view = news->to;
+    }
+    news->to = NULL;
 }
 
 bool imap_news_write(struct imap *im, struct imap_call *call)
@@ -227,11 +262,7 @@ bool imap_news_write(struct imap *im, struct imap_call *call)
         if (!write_flags(im, call, news))
             return false;
         news->stage = NEWS_DONE;
-        if (!news->is_held) {
-            view_free(&im->view);
-            im->view = news->to;
-            news->to = NULL;
-        }
+        keep(im, news);
     }
     return true;
 }

@@ -101,6 +101,20 @@ static void test_expunge_is_held(void **state)
                                       "B> b2 STORE 4 +FLAGS (\\Flagged)\n"
                                       "B< * 4 FETCH (FLAGS (\\Flagged))\n"
                                       "B< b2 OK ~\n"
+                                      /* flags are told from then on as they are, by A's doing too */
+                                      "B> c1 FETCH 4 FLAGS\n"
+                                      "B< * 4 FETCH (FLAGS (\\Flagged))\n"
+                                      "B< c1 OK ~\n"
+                                      "A> c2 STORE 2 -FLAGS.SILENT (\\Flagged)\n"
+                                      "A...\n"
+                                      "A< c2 OK ~\n"
+                                      "B> c3 STORE 4 +FLAGS.SILENT (\\Draft)\n"
+                                      "B< * 4 FETCH (FLAGS (\\Draft))\n"
+                                      "B< c3 OK ~\n"
+                                      "B> c4 FETCH 4 (BODY[TEXT] FLAGS)\n"
+                                      "B< * 4 FETCH (FLAGS (\\Seen \\Draft) BODY[TEXT] {4}\n"
+                                      "B...\n"
+                                      "B< c4 OK ~\n"
                                       "B> b3 SEARCH ALL\n"
                                       "B< * SEARCH ~\n"
                                       "B< b3 OK ~\n"
@@ -108,10 +122,9 @@ static void test_expunge_is_held(void **state)
                                       "B< * SEARCH 4\n"
                                       "B< * 3 EXPUNGE\n"
                                       "B< * 1 EXPUNGE\n"
-                                      "B...\n"
                                       "B< b4 OK ~\n"
                                       "B> b5 FETCH 2 (UID FLAGS)\n"
-                                      "B< * 2 FETCH (UID 4 FLAGS (\\Flagged))\n"
+                                      "B< * 2 FETCH (UID 4 FLAGS (\\Seen \\Draft))\n"
                                       "B< b5 OK ~\n");
 }
 
