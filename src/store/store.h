@@ -61,8 +61,8 @@ enum status store_open(const struct store_options *options, struct store **out, 
 /* The directory that accounts are looked up in; the store's, valid until store_free(). */
 struct directory;
 struct directory *store_directory(struct store *s);
-/* Removes the files of accounts that the directory has forgotten. Done by store_open() too; also right while a server runs:
- * a session that has such an account open goes on seeing its old file. */
+/* Removes the files of accounts that the directory has forgotten. Done by store_open() too; also right while a server runs.
+ * Once account_open() has noticed a removal, store_begin() on older references answers ST_NOTFOUND. */
 enum status store_sweep(struct store *s, struct err *err);
 /* Closes handles that were idle for so long; an account whose handles are all closed is complete in its one file. */
 void store_tidy(struct store *s, int64_t idle_ms);

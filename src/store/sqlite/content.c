@@ -112,7 +112,7 @@ static enum status size_of(struct txn *t, content_id id, uint64_t *size, struct 
 enum status content_read(struct txn *t, content_id id, uint64_t offset, uint64_t size, struct strbuf *out,
                          struct err *err)
 {
-    uint64_t total;
+    uint64_t total = 0;
     TRY(size_of(t, id, &total, err));
     if (offset >= total || size == 0)
         return ST_OK;

@@ -169,7 +169,7 @@ static enum status prepared(struct db *db, const char *sql, sqlite3_stmt **out, 
 enum status db_query_values(struct db *db, sqlite3_stmt **out, struct err *err, const char *sql,
                             const struct db_value *values, size_t count)
 {
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = NULL;
     TRY(prepared(db, sql, &s, err));
     int rc = SQLITE_OK;
     for (size_t i = 0; i < count && rc == SQLITE_OK; i++) {

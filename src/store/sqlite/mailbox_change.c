@@ -35,7 +35,7 @@ static enum status next_uidvalidity(struct db *db, uint32_t *out, struct err *er
 static enum status insert(struct db *db, struct span name, enum special_use use, uint64_t modseq, mailbox_id *id,
                           struct err *err)
 {
-    uint32_t uidvalidity;
+    uint32_t uidvalidity = 0;
     TRY(next_uidvalidity(db, &uidvalidity, err));
     TRY(db_run(db, err,
                "INSERT INTO mailbox(name, uidvalidity, uidnext, messages, unseen, deleted, size, highest_modseq,"

@@ -92,6 +92,10 @@ enum status handle_lease(struct account *a, struct handle **out, struct err *err
 {
     struct store *s = a->store;
     pthread_mutex_lock(&s->lock);
+    if (a->is_stale) { /* not even its old file: inode numbers are used again */
+        pthread_mutex_unlock(&s->lock);
+        return err_set(err, ST_NOTFOUND, "the account was removed");
+    }
     struct handle *h = a->idle;
     if (h) {
         unlink_idle(s, h);
