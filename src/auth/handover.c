@@ -114,7 +114,7 @@ static enum next take_over(struct session *s, const struct preface *p)
         return refuse(s, &h, &err);
     }
     struct log_line l;
-    session_log_begin(s, &l, LOG_INFO, "login");
+    session_log_begin(s, &l, LOG_DEBUG, "handover"); /* the protocol logs the login */
     log_str(&l, "as", protocol_name(h.protocol));
     log_span(&l, "account", h.account);
     log_str(&l, "tls", session_peer(s)->tls_version);

@@ -63,8 +63,7 @@ static void check_files(struct findings *f)
 {
     const struct config *c = f->cli->config;
     check_folder(f, DATA_VAULT_FOLDER, ROLE_VAULT);
-    check_folder(f, DATA_ACCOUNTS_FOLDER, ROLE_MAIL);
-    check_folder(f, DATA_DIRECTORY_FOLDER, ROLE_MAIL);
+    check_folder(f, DATA_MAIL_FOLDER, ROLE_MAIL);
     check_folder(f, DATA_QUEUE_FOLDER, ROLE_RELAY);
     for (size_t i = 0; i < c->certificate_count; i++) {
         check_tls_file(f, c->certificates[i], false);
@@ -123,7 +122,7 @@ static void check_account(struct findings *f, struct store *store, struct span a
 static enum status check_accounts(struct findings *f, struct err *err)
 {
     struct cli *c = f->cli;
-    const struct store_options options = {.data_dir = c->config->data, .is_reader = true};
+    const struct store_options options = {.data_dir = data_path(c->config, DATA_MAIL_FOLDER), .is_reader = true};
     AUTO(store) store = NULL;
     struct directory_account *list;
     size_t count;
@@ -137,6 +136,7 @@ static enum status check_accounts(struct findings *f, struct err *err)
 
 static enum status check(struct cli *c, struct err *err)
 {
+    TRY(data_prepare(c->config, err));
     struct findings f = {.cli = c, .list = json_array()};
     finding(&f, FINDING_OK, "config", "%s", c->config_path);
     check_files(&f);

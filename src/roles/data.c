@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/mem.h"
@@ -17,21 +18,21 @@ const char *const role_names[ROLE_COUNT] = {"vault", "gate", "mx", "mail", "rela
 
 static const char *const file_names[] = {
     [DATA_CREDENTIALS] = "vault/credentials.db",
+    [DATA_DIRECTORY] = "mail/directory.db",
     [DATA_QUEUE] = "queue/queue.db",
-    [DATA_DIRECTORY] = "directory/directory.db",
     [DATA_VAULT_FOLDER] = "vault",
-    [DATA_ACCOUNTS_FOLDER] = "accounts",
-    [DATA_DIRECTORY_FOLDER] = "directory",
+    [DATA_MAIL_FOLDER] = "mail",
     [DATA_QUEUE_FOLDER] = "queue",
-    [DATA_TEMPORARY_FOLDER] = "tmp",
+    [DATA_ACCOUNTS_FOLDER] = "mail/accounts",
+    [DATA_TEMPORARY_FOLDER] = "mail/tmp",
 };
 
 static const struct {
     enum data_file folder;
     enum role owner;
 } folders[] = {
-    {DATA_VAULT_FOLDER, ROLE_VAULT},    {DATA_ACCOUNTS_FOLDER, ROLE_MAIL},  {DATA_DIRECTORY_FOLDER, ROLE_MAIL},
-    {DATA_TEMPORARY_FOLDER, ROLE_MAIL}, {DATA_QUEUE_FOLDER, ROLE_RELAY},
+    {DATA_VAULT_FOLDER, ROLE_VAULT},   {DATA_MAIL_FOLDER, ROLE_MAIL},      {DATA_QUEUE_FOLDER, ROLE_RELAY},
+    {DATA_ACCOUNTS_FOLDER, ROLE_MAIL}, {DATA_TEMPORARY_FOLDER, ROLE_MAIL},
 };
 
 static bool find_user(const char *name, struct identity *out)
@@ -77,28 +78,41 @@ static enum status prepare_folder(const char *path, struct identity owner, mode_
     return ST_OK;
 }
 
-static enum status prepare_link(const struct config *c, struct err *err)
+static enum status prepare_link(const struct config *c, const char *name, enum data_file target, struct err *err)
 {
     char link[PATH_TEXT_MAX];
-    snprintf(link, sizeof link, "%s/directory.db", c->data);
-    if (symlink(file_names[DATA_DIRECTORY], link) == 0)
+    snprintf(link, sizeof link, "%s/%s", c->data, name);
+    if (symlink(file_names[target], link) == 0)
         return folder_sync(c->data, err);
     return errno == EEXIST ? ST_OK : err_errno(err, "cannot make the link %s", link);
 }
 
-enum status data_prepare(const struct config *c, struct err *err)
+enum status data_resolve(struct config *c, struct err *err)
+{
+    char *real = realpath(c->data, NULL);
+    if (!real)
+        return err_errno(err, "cannot find the data folder %s", c->data);
+    c->data = arena_cstr(&c->arena, span_cstr(real));
+    free(real);
+    return ST_OK;
+}
+
+enum status data_prepare(struct config *c, struct err *err)
 {
     char path[PATH_TEXT_MAX];
     bool is_root = geteuid() == 0;
     struct identity self = {geteuid(), getegid()};
     if (strlen(c->data) + 64 > sizeof path)
         return err_set(err, ST_LIMIT, "the path of the data folder is too long");
+    TRY(folder_make(c->data, is_root ? 0711 : 0700, err));
+    TRY(data_resolve(c, err));
     TRY(prepare_folder(c->data, self, is_root ? 0711 : 0700, err));
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         snprintf(path, sizeof path, "%s/%s", c->data, file_names[folders[i].folder]);
         TRY(prepare_folder(path, role_identity(folders[i].owner, c->user), 0700, err));
     }
-    return prepare_link(c, err);
+    TRY(prepare_link(c, "accounts", DATA_ACCOUNTS_FOLDER, err));
+    return prepare_link(c, "directory.db", DATA_DIRECTORY, err);
 }
 
 enum status act_as(const struct config *c, enum role r, struct err *err)

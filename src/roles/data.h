@@ -3,12 +3,11 @@
  *
  *   data/                  0711 (0700 without uid separation)
  *     vault/               vault's, 0700: credentials.db, self-signed-*.pem
- *     accounts/            mail's, 0700
- *     directory/           mail's, 0700: directory.db with its -wal and -shm
- *     directory.db         -> directory/directory.db, where people look for it; SQLite keeps the -wal beside the real file,
- *                          and so `mail` needs no right to make files in data/ itself
+ *     mail/                mail's, 0700: accounts/DOMAIN/LOCAL-PART.db, directory.db, tmp/ (SQLite's temporary files)
  *     queue/               relay's, 0700: queue.db
- *     tmp/                 mail's, 0700: SQLite's temporary files
+ *     accounts, directory.db   links into mail/, for people
+ *
+ * A folder for each role, so that its right to a folder (uid and Landlock) is all it needs and nothing else.
  */
 #pragma once
 #include <sys/types.h>
@@ -29,10 +28,21 @@ struct identity {
 /* Not root: the caller's own. */
 struct identity role_identity(enum role r, const char *user);
 
-/* Makes what is missing, and gives each folder to its role. */
-enum status data_prepare(const struct config *c, struct err *err);
+/* Makes what is missing, and gives each folder to its role. c->data has no symbolic links in it afterwards (SQLite is told to follow none). */
+enum status data_prepare(struct config *c, struct err *err);
+/* The latter alone. */
+enum status data_resolve(struct config *c, struct err *err);
 
-enum data_file { DATA_CREDENTIALS, DATA_QUEUE, DATA_DIRECTORY, DATA_VAULT_FOLDER, DATA_ACCOUNTS_FOLDER, DATA_DIRECTORY_FOLDER, DATA_QUEUE_FOLDER, DATA_TEMPORARY_FOLDER };
+enum data_file {
+    DATA_CREDENTIALS,
+    DATA_DIRECTORY,
+    DATA_QUEUE,
+    DATA_VAULT_FOLDER,
+    DATA_MAIL_FOLDER,
+    DATA_QUEUE_FOLDER,
+    DATA_ACCOUNTS_FOLDER,
+    DATA_TEMPORARY_FOLDER
+};
 /* The path, in the config's arena. */
 const char *data_path(struct config *c, enum data_file f);
 

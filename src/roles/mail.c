@@ -47,8 +47,8 @@ static void refuse_client(struct session *s, const struct handover *h, const str
 
 static enum status prepare(struct role_run *r, struct err *err)
 {
-    const struct config *c = r->config;
-    const struct store_options options = {.data_dir = c->data};
+    struct config *c = r->config;
+    const struct store_options options = {.data_dir = data_path(c, DATA_MAIL_FOLDER)};
     struct mail_app *app = mem_alloc(sizeof *app);
     r->state = app;
     app->handover.vault = vault_client_new(ROLE_FD_CHANNELS + CHANNEL_MAIL_VAULT);
@@ -81,10 +81,8 @@ static size_t charset_paths(struct role_run *r, struct sandbox_path *list, size_
 
 static size_t paths(struct role_run *r, struct sandbox_path *list)
 {
-    list[0] = (struct sandbox_path){data_path(r->config, DATA_ACCOUNTS_FOLDER), true};
-    list[1] = (struct sandbox_path){data_path(r->config, DATA_DIRECTORY_FOLDER), true};
-    list[2] = (struct sandbox_path){data_path(r->config, DATA_TEMPORARY_FOLDER), true};
-    return 3 + charset_paths(r, list + 3, SANDBOX_PATHS_MAX - 3);
+    list[0] = (struct sandbox_path){data_path(r->config, DATA_MAIL_FOLDER), true};
+    return 1 + charset_paths(r, list + 1, SANDBOX_PATHS_MAX - 1);
 }
 
 static void options(const struct role_run *r, struct server_options *o)

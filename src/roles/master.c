@@ -251,6 +251,7 @@ static enum status reload(struct master *m, struct err *err)
     AUTO(config) config = NULL;
     AUTO_FD int fd = -1;
     TRY(read_config(m, &config, &fd, err));
+    TRY(data_resolve(config, err));
     const char *what = needs_restart(m->config, config);
     if (what)
         return err_set(err, ST_STATE, "%s has changed, which needs a restart; nothing was reloaded", what);

@@ -124,7 +124,9 @@ static enum status read_config(struct role_run *r, int fd, struct err *err)
 {
     AUTO_STRBUF text = STRBUF_INIT;
     TRY(file_read_fd(fd, r->config_name, ROLE_CONFIG_MAX, &text, err));
-    return config_parse(strbuf_span(&text), r->config_name, r->base_dir, &r->config, err);
+    TRY(config_parse(strbuf_span(&text), r->config_name, r->base_dir, &r->config, err));
+    r->config->data = arena_cstr(&r->config->arena, span_cstr(r->data));
+    return ST_OK;
 }
 
 static void reload(struct role_run *r, int fd)
@@ -262,8 +264,8 @@ int role_main(int argc, char **argv)
     struct err err;
     uint64_t uid, gid;
     struct stat control;
-    /* argv: tassis role NAME UID GID BASE-DIR CONFIG-NAME */
-    const struct role_ops *ops = argc == 7 ? find_role(argv[2]) : NULL;
+    /* argv: tassis role NAME UID GID BASE-DIR CONFIG-NAME DATA */
+    const struct role_ops *ops = argc == 8 ? find_role(argv[2]) : NULL;
     if (!ops || !span_to_u64(span_cstr(argv[3]), UINT32_MAX, &uid) ||
         !span_to_u64(span_cstr(argv[4]), UINT32_MAX, &gid) || fstat(ROLE_FD_CONTROL, &control) != 0 ||
         !S_ISSOCK(control.st_mode)) {
@@ -274,7 +276,7 @@ int role_main(int argc, char **argv)
     ignore_signals();
     umask(0077);
     (void)open_files_raise();
-    struct role_run r = {.ops = ops, .base_dir = argv[5], .config_name = argv[6]};
+    struct role_run r = {.ops = ops, .base_dir = argv[5], .config_name = argv[6], .data = argv[7]};
     enum status st = drop_root((uid_t)uid, (gid_t)gid, &err);
     if (st == ST_OK)
         st = serve(&r, &err);

@@ -1,7 +1,7 @@
 /*
  * role.h - what all roles have in common: how the master starts one, and how one lives.
  *
- * The master runs the one binary again as "tassis role NAME UID GID BASE-DIR CONFIG-NAME" with a fixed table of descriptors and
+ * The master runs the one binary again as "tassis role NAME UID GID BASE-DIR CONFIG-NAME DATA" with a fixed table of descriptors and
  * an empty environment. The role gives up root, reads its config, opens what it needs (prepare), shuts itself in (sandbox_enter), makes its
  * listeners (listen), says "ready" on its control channel and serves until it is told to stop, or the master is gone.
  */
@@ -56,7 +56,7 @@ enum {
 struct role_run {
     const struct role_ops *ops;
     struct config *config;     /* the newest; older ones are kept, since sessions may still look at them */
-    const char *base_dir, *config_name;
+    const char *base_dir, *config_name, *data; /* data: as the master resolved it */
     struct server *server;
     void *state;               /* the role's */
 };

@@ -67,7 +67,7 @@ static char **environment(const struct master *m, char *temporary, size_t size)
 {
     static char *list[8];
     size_t n = 0;
-    snprintf(temporary, size, "SQLITE_TMPDIR=%s/tmp", m->config->data);
+    snprintf(temporary, size, "SQLITE_TMPDIR=%s/mail/tmp", m->config->data);
     list[n++] = "PATH=/usr/bin:/bin";
     list[n++] = "LC_ALL=C";
     list[n++] = temporary;
@@ -92,8 +92,9 @@ static _Noreturn void become(struct master *m, enum role r, struct fd_table *t)
     snprintf(uid, sizeof uid, "%u", (unsigned)id.uid);
     snprintf(gid, sizeof gid, "%u", (unsigned)id.gid);
     char role_word[] = "role", name[16], program[] = "tassis";
+    char *data = arena_cstr(&m->config->arena, span_cstr(m->config->data));
     snprintf(name, sizeof name, "%s", role_names[r]);
-    char *argv[] = {program, role_word, name, uid, gid, m->base_dir, m->config_name, NULL};
+    char *argv[] = {program, role_word, name, uid, gid, m->base_dir, m->config_name, data, NULL};
     char **env = environment(m, temporary, sizeof temporary);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
