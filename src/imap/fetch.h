@@ -7,7 +7,7 @@
 #include "text/imap_fetch_args.h"
 
 enum {
-    FETCH_STREAM_BYTES = 128 * 1024,   /* of a body in one read */
+    FETCH_STREAM_BYTES = 256 * 1024,   /* of a body in one read, which ends at a multiple of it, as the store's chunks do */
     FETCH_SEEN_MESSAGES = 1000,        /* at most so many get \Seen ahead of being sent */
     FETCH_SEEN_BYTES = 4 * 1024 * 1024 /* or messages of this size together */
 };

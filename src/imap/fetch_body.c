@@ -173,7 +173,9 @@ static void begin_section(struct fetch_job *job, struct strbuf *out)
 static enum status send_piece(struct fetch_job *job, struct txn *txn, struct strbuf *out, struct err *err)
 {
     size_t start = out->len;
-    uint64_t want = job->left < FETCH_STREAM_BYTES ? job->left : FETCH_STREAM_BYTES;
+    uint64_t want = FETCH_STREAM_BYTES - job->offset % FETCH_STREAM_BYTES;
+    if (want > job->left)
+        want = job->left;
     TRY(content_read(txn, job->message->content, job->offset, want, out, err));
     size_t got = out->len - start;
     if (got != want)

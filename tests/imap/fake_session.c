@@ -18,6 +18,8 @@ struct session {
     size_t largest_output;
     bool is_poked, is_running, is_producing, is_closed, is_tls, is_tls_possible, is_carrying;
     struct peer peer;
+    void (*between)(void *arg);
+    void *between_arg;
 };
 
 struct span session_input(const struct session *s)
@@ -97,6 +99,8 @@ static enum next step(struct session *s, enum next next)
 {
     if (next == NEXT_PRODUCE) {
         drain(s);
+        if (s->between)
+            s->between(s->between_arg);
         return s->protocol->produce(s);
     }
     if (s->in.len)
@@ -190,6 +194,12 @@ const char *fake_take(struct session *s)
     strbuf_add(&s->taken, strbuf_span(&s->sent));
     strbuf_clear(&s->sent);
     return strbuf_cstr(&s->taken);
+}
+
+void fake_set_between(struct session *s, void (*between)(void *arg), void *arg)
+{
+    s->between = between;
+    s->between_arg = arg;
 }
 
 bool fake_is_closed(const struct session *s)

@@ -51,3 +51,5 @@ bool fake_is_closed(const struct session *s);
 void fake_say_goodbye(struct session *s, enum bye why);
 void fake_set_tls(struct session *s, bool is_tls);
 size_t fake_largest_output(const struct session *s); /* that was ever in the buffer */
+/* Called each time the session's output has drained and it is about to produce more: what others do meanwhile. */
+void fake_set_between(struct session *s, void (*between)(void *arg), void *arg);

@@ -1,0 +1,30 @@
+/* SEARCH programs: the tree is bounded, and children never cost less than those before them, nor more than their parent. */
+#include "fuzz.h"
+#include "text/imap_search_args.h"
+
+static size_t check_tree(const struct search_key *k, size_t depth)
+{
+    size_t keys = 1;
+    enum search_cost least = SEARCH_COST_VIEW;
+    CHECK(depth <= SEARCH_DEPTH_MAX + 1);
+    CHECK((k->kind == SEARCH_AND || k->kind == SEARCH_OR) == (k->child != NULL));
+    CHECK((k->kind == SEARCH_SEQ || k->kind == SEARCH_UID) == (k->set != NULL));
+    for (const struct search_key *c = k->child; c; c = c->next) {
+        CHECK(c->cost >= least && c->cost <= k->cost);
+        least = c->cost;
+        keys += check_tree(c, depth + 1);
+    }
+    return keys;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    struct imap_args args;
+    struct search_args s;
+    struct err err;
+    args_init(&args, &a, span_of(data, size));
+    if (search_args_parse(&args, (struct search_last){10, 1000}, &s, &err) == ST_OK)
+        CHECK(check_tree(s.root, 0) <= SEARCH_KEYS_MAX);
+    return 0;
+}
