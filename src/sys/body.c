@@ -2,14 +2,12 @@
  * body.c - see body.h.
  *
  * Both forms hold BODY_PREFIX_MAX unused octets, then the body: base[0 .. PREFIX_MAX) is the room for a prefix, the body
- * starts at base + BODY_PREFIX_MAX. The memfd is mapped privately and writable, so writing a prefix copies a page or two
- * and never the body. The mapping is dropped by the next append.
+ * starts at base + BODY_PREFIX_MAX. A mapping grows by doubling with mremap(2), which moves page tables, not pages; what
+ * was reserved and not written costs nothing. It is given back to the system at the end, whatever malloc would keep.
  */
 #include "sys/body.h"
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 #include "base/mem.h"
 #include "base/banned.h"
 
@@ -17,26 +15,16 @@ enum { FIRST_BYTES = 4096 };
 
 struct body {
     uint64_t limit, size;
-    char *heap;        /* NULL before the first append and once the body is in the memfd */
-    size_t heap_bytes; /* allocated, the prefix's room included */
-    int fd;            /* the memfd, or -1 */
-    char *map;
-    size_t map_bytes;
+    char *base;     /* NULL before the first append */
+    size_t bytes;   /* there are at base, the prefix's room included */
+    bool is_mapped; /* else on the heap */
 };
 
 struct body *body_new(uint64_t limit)
 {
     struct body *b = mem_alloc(sizeof *b);
     b->limit = limit;
-    b->fd = -1;
     return b;
-}
-
-static void unmap(struct body *b)
-{
-    if (b->map)
-        munmap(b->map, b->map_bytes);
-    b->map = NULL;
 }
 
 void body_free(struct body **bp)
@@ -45,10 +33,10 @@ void body_free(struct body **bp)
     *bp = NULL;
     if (!b)
         return;
-    unmap(b);
-    free(b->heap);
-    if (b->fd >= 0)
-        close(b->fd);
+    if (b->is_mapped)
+        munmap(b->base, b->bytes);
+    else
+        free(b->base);
     free(b);
 }
 
@@ -57,46 +45,47 @@ uint64_t body_size(const struct body *b)
     return b->size;
 }
 
-static void heap_reserve(struct body *b, size_t size)
+/* The one time that octets already here are copied: at most BODY_HEAP_MAX of them. */
+static enum status move_to_mapping(struct body *b, size_t bytes, struct err *err)
 {
-    size_t need = BODY_PREFIX_MAX + size;
-    if (need <= b->heap_bytes)
-        return;
-    size_t bytes = b->heap_bytes ? b->heap_bytes : BODY_PREFIX_MAX + FIRST_BYTES;
-    while (bytes < need)
-        bytes *= 2;
-    b->heap = mem_resize(b->heap, bytes);
-    b->heap_bytes = bytes;
-}
-
-static enum status file_write(struct body *b, struct span bytes, struct err *err)
-{
-    uint64_t at = BODY_PREFIX_MAX + b->size;
-    while (bytes.len) {
-        ssize_t n = pwrite(b->fd, bytes.p, bytes.len, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return err_errno(err, "writing a message body to its memory file");
-        at += (uint64_t)n;
-        bytes = span_skip(bytes, (size_t)n);
-    }
+    char *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED)
+        return err_errno(err, "mapping %zu octets for a message", bytes);
+    if (b->size)
+        memcpy(map + BODY_PREFIX_MAX, b->base + BODY_PREFIX_MAX, (size_t)b->size);
+    free(b->base);
+    b->base = map;
+    b->bytes = bytes;
+    b->is_mapped = true;
     return ST_OK;
 }
 
-/* The one time that bytes already here are copied: at most BODY_HEAP_MAX of them. */
-static enum status move_to_file(struct body *b, struct err *err)
+static enum status grow_mapping(struct body *b, size_t bytes, struct err *err)
 {
-    b->fd = memfd_create("message", MFD_CLOEXEC);
-    if (b->fd < 0)
-        return err_errno(err, "memfd_create");
-    struct span all = span_of(b->heap ? b->heap + BODY_PREFIX_MAX : NULL, (size_t)b->size);
-    b->size = 0;
-    TRY(file_write(b, all, err));
-    b->size = all.len;
-    free(b->heap);
-    b->heap = NULL;
-    b->heap_bytes = 0;
+    char *map = mremap(b->base, b->bytes, bytes, MREMAP_MAYMOVE);
+    if (map == MAP_FAILED)
+        return err_errno(err, "mapping %zu octets for a message", bytes);
+    b->base = map;
+    b->bytes = bytes;
+    return ST_OK;
+}
+
+static enum status reserve(struct body *b, uint64_t size, struct err *err)
+{
+    if (size > SIZE_MAX / 4)
+        return err_set(err, ST_LIMIT, "message is too large");
+    size_t need = BODY_PREFIX_MAX + (size_t)size;
+    if (need <= b->bytes)
+        return ST_OK;
+    size_t bytes = b->bytes ? b->bytes : BODY_PREFIX_MAX + FIRST_BYTES;
+    while (bytes < need)
+        bytes *= 2;
+    if (b->is_mapped)
+        return grow_mapping(b, bytes, err);
+    if (size > BODY_HEAP_MAX)
+        return move_to_mapping(b, bytes, err);
+    b->base = mem_resize(b->base, bytes);
+    b->bytes = bytes;
     return ST_OK;
 }
 
@@ -106,44 +95,16 @@ enum status body_append(struct body *b, struct span bytes, struct err *err)
         return err_set(err, ST_LIMIT, "message is larger than %llu octets", (unsigned long long)b->limit);
     if (bytes.len == 0)
         return ST_OK;
-    if (b->fd < 0 && b->size + bytes.len > BODY_HEAP_MAX)
-        TRY(move_to_file(b, err));
-    if (b->fd >= 0) {
-        unmap(b);
-        TRY(file_write(b, bytes, err));
-    } else {
-        heap_reserve(b, (size_t)b->size + bytes.len);
-        memcpy(b->heap + BODY_PREFIX_MAX + b->size, bytes.p, bytes.len);
-    }
+    TRY(reserve(b, b->size + bytes.len, err));
+    memcpy(b->base + BODY_PREFIX_MAX + b->size, bytes.p, bytes.len);
     b->size += bytes.len;
-    return ST_OK;
-}
-
-/* *base: where the prefix's room begins. */
-static enum status base_of(struct body *b, char **base, struct err *err)
-{
-    if (b->fd < 0) {
-        heap_reserve(b, (size_t)b->size);
-        *base = b->heap;
-        return ST_OK;
-    }
-    if (!b->map) {
-        size_t bytes = BODY_PREFIX_MAX + (size_t)b->size;
-        char *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, b->fd, 0);
-        if (map == MAP_FAILED)
-            return err_errno(err, "mapping a message body of %zu octets", bytes);
-        b->map = map;
-        b->map_bytes = bytes;
-    }
-    *base = b->map;
     return ST_OK;
 }
 
 enum status body_span(struct body *b, struct span *out, struct err *err)
 {
-    char *base;
-    TRY(base_of(b, &base, err));
-    *out = span_of(base + BODY_PREFIX_MAX, (size_t)b->size);
+    TRY(reserve(b, b->size, err));
+    *out = span_of(b->base + BODY_PREFIX_MAX, (size_t)b->size);
     return ST_OK;
 }
 
@@ -151,9 +112,8 @@ enum status body_prefix(struct body *b, struct span prefix, struct span *out, st
 {
     if (prefix.len > BODY_PREFIX_MAX)
         return err_set(err, ST_LIMIT, "trace header is larger than %d octets", BODY_PREFIX_MAX);
-    char *base;
-    TRY(base_of(b, &base, err));
-    char *at = base + BODY_PREFIX_MAX - prefix.len;
+    TRY(reserve(b, b->size, err));
+    char *at = b->base + BODY_PREFIX_MAX - prefix.len;
     if (prefix.len)
         memcpy(at, prefix.p, prefix.len);
     *out = span_of(at, prefix.len + (size_t)b->size);

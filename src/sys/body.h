@@ -1,9 +1,9 @@
 /*
- * body.h - the bytes of one message while it comes in: a heap buffer at first, a memfd once it is large.
+ * body.h - the bytes of one message while it comes in: a heap buffer at first, a mapping of its own once it is large.
  *
- * Nothing here touches a disk. A body below BODY_HEAP_MAX lives on the heap; a larger one moves once into a memfd and is
- * from then on only written to, so growth never copies what is already there. body_span() maps it. A body has room for
- * a prefix in front (trace header fields), so that a header can be put before a message without moving the message.
+ * Nothing here touches a disk or a file. A body below BODY_HEAP_MAX lives on the heap; a larger one moves once into an anonymous
+ * mapping, whose growth moves pages and never copies what is already there. A body has room for a prefix in front (trace
+ * header fields), so that a header can be put before a message without moving the message.
  * Owner: whoever called body_new(). One thread at a time.
  */
 #pragma once
@@ -11,7 +11,7 @@
 #include "base/span.h"
 
 enum {
-    BODY_HEAP_MAX = 256 * 1024, /* octets; beyond, a memfd */
+    BODY_HEAP_MAX = 256 * 1024, /* octets; beyond, a mapping */
     BODY_PREFIX_MAX = 8192      /* octets of a prefix */
 };
 
@@ -22,7 +22,7 @@ struct body *body_new(uint64_t limit);
 void body_free(struct body **b);
 AUTO_DEFINE(body)
 
-/* ST_LIMIT where the limit would be passed (nothing is added then), ST_IO where there is no memory file to be had. */
+/* ST_LIMIT where the limit would be passed (nothing is added then), ST_IO where there is no memory to be had. */
 enum status body_append(struct body *b, struct span bytes, struct err *err);
 uint64_t body_size(const struct body *b);
 
