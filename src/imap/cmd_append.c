@@ -1,9 +1,9 @@
 /*
  * cmd_append.c - APPEND (RFC 3501 §6.3.11, APPENDUID of RFC 4315 §3).
  *
- * Comes in two steps, because the message is not kept with the command: cmd_append() reads what stands before the message and
- * says whether it is welcome, so that a client learns of a missing mailbox or a message too large before it has sent anything;
- * imap_append_finish() stores it once it is here. "OK" means that it is on the disk.
+ * Comes in two steps, because the message is not kept with the command: cmd_append() reads what stands before the
+ * message and says whether it is welcome, so that a client learns of a missing mailbox or a message too large before it
+ * has sent anything; imap_append_finish() stores it once it is here. "OK" means that it is on the disk.
  */
 #include <stdlib.h>
 #include "base/clock.h"
@@ -56,7 +56,8 @@ static enum status read_args(struct imap_args *args, struct imap_append *append,
     return args_at_end(args) ? ST_OK : args_expected(args, "the message as a literal", err);
 }
 
-static enum status find_mailbox(struct txn *t, struct imap_call *call, struct span name, struct mailbox *m, struct err *err)
+static enum status find_mailbox(struct txn *t, struct imap_call *call, struct span name, struct mailbox *m,
+                                struct err *err)
 {
     TRY(mailbox_find(t, name, &call->arena, m, err));
     if (!m->is_noselect)

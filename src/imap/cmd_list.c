@@ -26,7 +26,7 @@ struct lines {
 struct list_args {
     struct span pattern; /* with the reference before it */
     struct imap_pattern *compiled;
-    bool is_empty;       /* LIST "" "" asks for the separator */
+    bool is_empty; /* LIST "" "" asks for the separator */
     bool only_special;
 };
 
@@ -197,7 +197,8 @@ enum status cmd_lsub(struct imap *im, struct imap_call *call, struct err *err)
     txn_free(&txn);
 
     struct lines *lines = arena_alloc(&call->arena, sizeof *lines);
-    struct map *seen = map_new(); /* a parent comes before its children: what is subscribed is seen before it is wanted as a parent */
+    /* A parent comes before its children: what is subscribed is seen before it is wanted as a parent. */
+    struct map *seen = map_new();
     lines->is_lsub = true;
     bool has_percent = span_find_byte(wanted.pattern, '%', 0) != SPAN_NPOS;
     for (size_t i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
 /*
- * cmd_login.c - STARTTLS, AUTHENTICATE and LOGIN, which only `gate` runs. The vault judges the password; a good login is
- * answered by `mail`, to which the client is handed over with its tag still open.
+ * cmd_login.c - STARTTLS, AUTHENTICATE and LOGIN, which only `gate` runs. The vault judges the password; a good login
+ * is answered by `mail`, to which the client is handed over with its tag still open.
  */
 #include <stdlib.h>
 #include "base/mem.h"
@@ -184,7 +184,8 @@ static enum status next_step(struct imap *im, struct span line, struct strbuf *r
     AUTO_STRBUF challenge = STRBUF_INIT;
     if (login->has_ticket)
         return answer_step(im, call, SASL_DONE, &challenge, err);
-    enum sasl_result r = vault_sasl_next(app->vault, &login->exchange, strbuf_span(response), &challenge, login->ticket, err);
+    enum sasl_result r =
+        vault_sasl_next(app->vault, &login->exchange, strbuf_span(response), &challenge, login->ticket, err);
     return answer_step(im, call, r, &challenge, err);
 }
 

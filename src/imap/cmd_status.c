@@ -34,8 +34,8 @@ static enum status read_items(struct imap_args *args, unsigned *items, struct er
     }
 }
 
-/* Messages that the next session to select the mailbox would have as \Recent. A large mailbox is not loaded to leave out
- * those that are gone already. */
+/* Messages that the next session to select the mailbox would have as \Recent. A large mailbox is not loaded to leave
+ * out those that are gone already. */
 static uint32_t count_recent(struct imap *im, const struct mailbox *m)
 {
     if (m->recent_from >= m->uidnext)
@@ -69,8 +69,8 @@ enum status cmd_status(struct imap *im, struct imap_call *call, struct err *err)
     struct strbuf *out = imap_out(im);
     strbuf_add_cstr(out, "* STATUS ");
     imap_write_name(m.name, out);
-    uint32_t values[ITEM_COUNT] = {m.messages, items & 1u << ITEM_RECENT ? count_recent(im, &m) : 0, m.uidnext, m.uidvalidity,
-                                   m.unseen};
+    uint32_t values[ITEM_COUNT] = {m.messages, items & 1u << ITEM_RECENT ? count_recent(im, &m) : 0, m.uidnext,
+                                   m.uidvalidity, m.unseen};
     char before = '(';
     strbuf_add_char(out, ' ');
     for (int i = 0; i < ITEM_COUNT; i++)

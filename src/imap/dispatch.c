@@ -1,7 +1,8 @@
 /*
  * dispatch.c - one command from its bytes to its tagged response:
  *
- *   begin (copy, tag, name) -> run (state checked, the command's function) -> produce* -> news of the mailbox -> tagged response
+ *   begin (copy, tag, name) -> run (state checked, the command's function) -> produce* -> news of the mailbox -> tagged
+ * response
  *
  * Everything between run and the tagged response may take several turns, one each time the output has drained. Nothing
  * else of the session runs meanwhile.

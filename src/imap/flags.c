@@ -14,12 +14,15 @@ static const struct {
 };
 enum { SYSTEM_FLAG_COUNT = sizeof system_flags / sizeof *system_flags };
 
-_Static_assert((unsigned)IMAP_FLAG_SEEN == (unsigned)FLAG_SEEN && (unsigned)IMAP_FLAG_ANSWERED == (unsigned)FLAG_ANSWERED &&
+_Static_assert((unsigned)IMAP_FLAG_SEEN == (unsigned)FLAG_SEEN &&
+                   (unsigned)IMAP_FLAG_ANSWERED == (unsigned)FLAG_ANSWERED &&
                    (unsigned)IMAP_FLAG_FLAGGED == (unsigned)FLAG_FLAGGED &&
-                   (unsigned)IMAP_FLAG_DELETED == (unsigned)FLAG_DELETED && (unsigned)IMAP_FLAG_DRAFT == (unsigned)FLAG_DRAFT,
+                   (unsigned)IMAP_FLAG_DELETED == (unsigned)FLAG_DELETED &&
+                   (unsigned)IMAP_FLAG_DRAFT == (unsigned)FLAG_DRAFT,
                "the lexer's flags are the store's");
 
-enum status imap_flag_bits(struct txn *t, const struct imap_flags *flags, bool may_create, uint64_t *bits, struct err *err)
+enum status imap_flag_bits(struct txn *t, const struct imap_flags *flags, bool may_create, uint64_t *bits,
+                           struct err *err)
 {
     *bits = flags->system;
     for (size_t i = 0; i < flags->count; i++) {

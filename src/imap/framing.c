@@ -1,6 +1,6 @@
 /*
- * framing.c - see framing.h. Only CRLF ends a line. Whether "{n}" is a literal is decided without reading the command: no
- * argument but a literal can end in "}" at the end of a line (in an unfinished quoted string it is an error anyway).
+ * framing.c - see framing.h. Only CRLF ends a line. Whether "{n}" is a literal is decided without reading the command:
+ * no argument but a literal can end in "}" at the end of a line (in an unfinished quoted string it is an error anyway).
  */
 #include "imap/framing.h"
 #include "base/banned.h"

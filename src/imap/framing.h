@@ -1,8 +1,8 @@
 /*
  * framing.h - where an IMAP command ends: behind its line and all literals of it (RFC 3501 §2.2.1, §4.3, RFC 7888).
  *
- * Looks at each byte once, however it comes in. A line that ends in "{n}" or "{n+}" is followed by n octets that are not
- * looked at, and by one more line. Pure; one thread.
+ * Looks at each byte once, however it comes in. A line that ends in "{n}" or "{n+}" is followed by n octets that are
+ * not looked at, and by one more line. Pure; one thread.
  */
 #pragma once
 #include "base/span.h"
@@ -20,10 +20,10 @@ enum framing_result {
 };
 
 struct framing_found {
-    size_t length;  /* FRAMING_COMMAND: of all, with the last CRLF */
-    size_t brace;   /* FRAMING_LITERAL: where its "{" is */
-    size_t octets;  /* where its octets begin */
-    uint64_t size;  /* how many there are; UINT64_MAX where the number is larger than any */
+    size_t length;         /* FRAMING_COMMAND: of all, with the last CRLF */
+    size_t brace;          /* FRAMING_LITERAL: where its "{" is */
+    size_t octets;         /* where its octets begin */
+    uint64_t size;         /* how many there are; UINT64_MAX where the number is larger than any */
     bool is_synchronizing; /* the client waits for "+" */
 };
 

@@ -6,6 +6,9 @@
 #include "imap/internal.h"
 #include "base/banned.h"
 
+/* An idle session is one of many thousands. */
+_Static_assert(sizeof(struct imap) < 400, "a session is small");
+
 static struct imap *imap_new(struct session *s, enum imap_state state)
 {
     struct imap *im = mem_alloc(sizeof *im);
@@ -133,10 +136,6 @@ enum next imap_accept(struct session *s, const struct handover *h)
     strbuf_add_cstr(out, " OK [CAPABILITY ");
     imap_write_capabilities(im, out);
     strbuf_add_cstr(out, "] Logged in\r\n");
-    struct log_line l;
-    session_log_begin(s, &l, LOG_INFO, "login");
-    log_span(&l, "account", h->account);
-    log_end(&l);
     return NEXT_AGAIN;
 }
 

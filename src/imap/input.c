@@ -2,9 +2,9 @@
  * input.c - the bytes of the client: which of them are a command, a message, an answer, or refused and thrown away.
  *
  * A command waits in session_input() until it is complete, literals and all; that is small (IMAP_COMMAND_MAX). A
- * synchronizing literal is invited by "+" only if it will fit, a non-synchronizing one that will not is thrown away as it comes
- * (RFC 7888 §4). APPEND's message is the exception: its octets go into a body as they come, and the command is checked
- * before the first of them.
+ * synchronizing literal is invited by "+" only if it will fit, a non-synchronizing one that will not is thrown away as
+ * it comes (RFC 7888 §4). APPEND's message is the exception: its octets go into a body as they come, and the command is
+ * checked before the first of them.
  */
 #include <stdlib.h>
 #include "base/mem.h"
@@ -37,9 +37,10 @@ static enum next finish_refused(struct imap *im)
     return imap_call_finish(im, im->call->status, &im->call->failure);
 }
 
-/* im->call has failed at a literal. A client that waits for "+" gets the tagged response in its place; one that does not wait
- * sends the octets and the rest of its command anyway. */
-static enum next refuse_literal(struct imap *im, const struct framing_found *found, enum status st, const struct err *err)
+/* im->call has failed at a literal. A client that waits for "+" gets the tagged response in its place; one that does
+ * not wait sends the octets and the rest of its command anyway. */
+static enum next refuse_literal(struct imap *im, const struct framing_found *found, enum status st,
+                                const struct err *err)
 {
     im->call->status = st;
     if (err != &im->call->failure)
@@ -114,7 +115,8 @@ static bool is_message_literal(const struct imap *im, struct span input, const s
     struct err err;
     struct span tag, name;
     struct imap_args args;
-    args_init(&args, NULL, span_take(input, found->brace < HANDOVER_TAG_MAX + 16 ? found->brace : HANDOVER_TAG_MAX + 16));
+    args_init(&args, NULL,
+              span_take(input, found->brace < HANDOVER_TAG_MAX + 16 ? found->brace : HANDOVER_TAG_MAX + 16));
     if (args_tag(&args, &tag, &err) != ST_OK || args_sp(&args, &err) != ST_OK || args_atom(&args, &name, &err) != ST_OK)
         return false;
     const struct imap_command *c = imap_command_find(name);

@@ -1,6 +1,6 @@
 /*
- * internal.h - what the engine's own files (imap.c, input.c, dispatch.c, sync.c, selected.c) call of each other; commands keep
- * to session.h. Only for src/imap.
+ * internal.h - what the engine's own files (imap.c, input.c, dispatch.c, sync.c, selected.c) call of each other;
+ * commands keep to session.h. Only for src/imap.
  */
 #pragma once
 #include "imap/session.h"
@@ -11,10 +11,10 @@ enum {
     IMAP_BAD_MAX = 20,                 /* so many BAD commands in a row end the session */
     IMAP_IDLE_MS = 30 * 60 * 1000,     /* RFC 3501 §5.4, RFC 2177: at least 30 minutes */
     IMAP_LOGIN_IDLE_MS = 3 * 60 * 1000,
-    IMAP_COMMAND_MS = 5 * 60 * 1000,   /* from a command's first byte to its last */
+    IMAP_COMMAND_MS = 5 * 60 * 1000, /* from a command's first byte to its last */
     IMAP_LOGIN_COMMAND_MS = 60 * 1000,
     IMAP_DISCARD_MAX = 64 * 1024 * 1024, /* a larger refused literal that comes anyway (RFC 7888) ends the session */
-    IMAP_SELECT_VIEW_MAX = 2000,       /* a mailbox with so many messages is loaded to answer SELECT's UNSEEN */
+    IMAP_SELECT_VIEW_MAX = 2000,         /* a mailbox with so many messages is loaded to answer SELECT's UNSEEN */
 };
 
 /* table.c */
@@ -27,8 +27,8 @@ void imap_write_capabilities(const struct imap *im, struct strbuf *out);
 enum next imap_input(struct session *s);
 
 /* dispatch.c */
-/* A new im->call, with a copy of the command's bytes (without the last CRLF) behind it. It reads the tag and the name; on a
- * bad status the call is there to be finished with it. */
+/* A new im->call, with a copy of the command's bytes (without the last CRLF) behind it. It reads the tag and the name;
+ * on a bad status the call is there to be finished with it. */
 enum status imap_call_begin(struct imap *im, struct span bytes, struct err *err);
 /* A call for a command whose first line has been handled already (IDLE, AUTHENTICATE); tag "" for none. */
 void imap_call_resume(struct imap *im, struct span tag, const char *name);
@@ -61,8 +61,8 @@ bool imap_news_write(struct imap *im, struct imap_call *call);
 void imap_news_free(struct imap_news **news);
 
 /* selected.c: the selected mailbox */
-enum status imap_select(struct imap *im, const struct mailbox *m, bool is_read_only, struct arena *a, struct mailbox *out,
-                        struct err *err);
+enum status imap_select(struct imap *im, const struct mailbox *m, bool is_read_only, struct arena *a,
+                        struct mailbox *out, struct err *err);
 void imap_deselect(struct imap *im); /* nothing selected afterwards; no expunge */
 /* Takes what is \Recent in the selected mailbox for this session. */
 enum status imap_claim_recent(struct imap *im, struct err *err);

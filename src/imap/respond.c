@@ -9,19 +9,21 @@ static const struct {
     const char *word;
     const char *code;
 } answers[ST_COUNT] = {
-    [ST_OK] = {"OK", NULL},
-    [ST_SYNTAX] = {"BAD", NULL},
-    [ST_STATE] = {"BAD", NULL},
-    [ST_DENIED] = {"NO", "CANNOT"},
-    [ST_NOTFOUND] = {"NO", "NONEXISTENT"},
-    [ST_EXISTS] = {"NO", "ALREADYEXISTS"},
-    [ST_LIMIT] = {"NO", "LIMIT"},
-    [ST_QUOTA] = {"NO", "OVERQUOTA"},
-    [ST_TEMPORARY] = {"NO", "UNAVAILABLE"},
-    [ST_UNSUPPORTED] = {"NO", NULL},
-    [ST_CLOSED] = {"NO", "UNAVAILABLE"},
-    [ST_IO] = {"NO", "UNAVAILABLE"},
-    [ST_BUG] = {"NO", "SERVERBUG"},
+    /* clang-format off */
+    [ST_OK]          = { "OK",  NULL },
+    [ST_SYNTAX]      = { "BAD", NULL },
+    [ST_STATE]       = { "BAD", NULL },
+    [ST_DENIED]      = { "NO",  "CANNOT" },
+    [ST_NOTFOUND]    = { "NO",  "NONEXISTENT" },
+    [ST_EXISTS]      = { "NO",  "ALREADYEXISTS" },
+    [ST_LIMIT]       = { "NO",  "LIMIT" },
+    [ST_QUOTA]       = { "NO",  "OVERQUOTA" },
+    [ST_TEMPORARY]   = { "NO",  "UNAVAILABLE" },
+    [ST_UNSUPPORTED] = { "NO",  NULL },
+    [ST_CLOSED]      = { "NO",  "UNAVAILABLE" },
+    [ST_IO]          = { "NO",  "UNAVAILABLE" },
+    [ST_BUG]         = { "NO",  "SERVERBUG" },
+    /* clang-format on */
 };
 
 const char *imap_response_code(enum status st)

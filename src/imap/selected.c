@@ -1,9 +1,9 @@
 /*
  * selected.c - the selected mailbox of a session: what it remembers of it, and being told when it changes.
  *
- * SELECT needs no list of messages: it answers from the mailbox's counters and remembers the modseq and the next uid it told. Most
- * clients that select a mailbox know it well and only wait; the view is made when a command first needs one, as of that
- * moment (view_get_as_of), so that the client's message numbers are those it was told.
+ * SELECT needs no list of messages: it answers from the mailbox's counters and remembers the modseq and the next uid it
+ * told. Most clients that select a mailbox know it well and only wait; the view is made when a command first needs one,
+ * as of that moment (view_get_as_of), so that the client's message numbers are those it was told.
  *
  * The watch begins before the mailbox is read: a change in between is looked for twice, never missed.
  */
@@ -84,8 +84,8 @@ enum status imap_claim_recent(struct imap *im, struct err *err)
     return read_mailbox(im, &a, &m, err);
 }
 
-enum status imap_select(struct imap *im, const struct mailbox *m, bool is_read_only, struct arena *a, struct mailbox *out,
-                        struct err *err)
+enum status imap_select(struct imap *im, const struct mailbox *m, bool is_read_only, struct arena *a,
+                        struct mailbox *out, struct err *err)
 {
     imap_deselect(im);
     im->mailbox = m->id;

@@ -1,13 +1,14 @@
 /*
- * session.h - the inside of an IMAP session: its state, the command being carried out, the rows of the command table, and
- * what a command's function may use. Only for src/imap.
+ * session.h - the inside of an IMAP session: its state, the command being carried out, the rows of the command table,
+ * and what a command's function may use. Only for src/imap.
  *
  * How a command runs (dispatch.c)
- *   framing.c finds a complete command (its line and all its literals); dispatch.c copies it into a struct imap_call, looks
- *   its row up, checks the state, and calls run(). run() reads all its arguments, acts, and answers with untagged responses.
- *   Where the answer may be long it sets call->produce, which is called again and again, each time once the output has
- *   drained below SESSION_OUT_HIGH. Then come the news of the mailbox (sync.c), then the tagged response, made from the
- *   status: ST_OK is "OK", ST_SYNTAX "BAD", anything else "NO" with the response code of RFC 5530 that fits.
+ *   input.c finds a complete command (its line and all its literals); dispatch.c copies it into a struct imap_call,
+ *   looks its row up, checks the state, and calls run(). run() reads all its arguments, acts, and answers with untagged
+ *   responses. Where the answer may be long it sets call->produce, which is called again and again, each time once the
+ *   output has drained below SESSION_OUT_HIGH. Then come the news of the mailbox (sync.c), then the tagged response,
+ *   made from the status: ST_OK is "OK", ST_SYNTAX "BAD", anything else "NO" with the response code of RFC 5530 that
+ *   fits.
  *
  * Memory: a call and all in its arena live until the tagged response; spans of the arguments stay valid as long. The
  * session itself owns a few hundred bytes, so that an idle one costs nothing to speak of.
@@ -46,9 +47,9 @@ struct imap_command {
 };
 
 /*
- * What a command itself has done to flags, so that the news do not repeat it: STORE sets it after its commit. The client
- * knows that messages `uids` of its view have flags changed so; only what differs from that is reported. With is_wanted every
- * one of them is reported, changed or not (STORE without .SILENT).
+ * What a command itself has done to flags, so that the news do not repeat it: STORE sets it after its commit. The
+ * client knows that messages `uids` of its view have flags changed so; only what differs from that is reported. With
+ * is_wanted every one of them is reported, changed or not (STORE without .SILENT).
  */
 struct imap_own_change {
     const struct seqset *uids; /* NULL: nothing */
@@ -114,7 +115,7 @@ struct imap {
     /* the selected mailbox */
     mailbox_id mailbox;
     struct view *view;       /* as the client knows it; NULL until first needed (imap_load_view) */
-    struct view *told_flags; /* newer than view: flags are told from it, while its expunges may not be told; else NULL */
+    struct view *told_flags; /* newer: flags are told from it while its expunges may not be told; else NULL */
     uint64_t known_modseq;   /* the state at SELECT, for loading the view later */
     uint32_t known_uidnext;
     uint32_t keywords_told;  /* 1 + how many keywords the last FLAGS response named; 0: there was none */
@@ -150,9 +151,10 @@ void imap_set_code(struct imap_call *call, const char *fmt, ...) __attribute__((
 void imap_set_copyuid(struct imap_call *call, const struct uid_pairs *pairs);
 
 /* flags.c: bits and names. A name that is no keyword yet is made if may_create (in a write transaction). */
-enum status imap_flag_bits(struct txn *t, const struct imap_flags *flags, bool may_create, uint64_t *bits, struct err *err);
-/* "(\Seen \Recent $Forwarded)" for a message of im->view, with \Recent where it is so in this session. `flags` are the view's,
- * and what the command itself has added. imap_need_keywords() first, once a call. */
+enum status imap_flag_bits(struct txn *t, const struct imap_flags *flags, bool may_create, uint64_t *bits,
+                           struct err *err);
+/* "(\Seen \Recent $Forwarded)" for a message of im->view, with \Recent where it is so in this session. `flags` are the
+ * view's, and what the command itself has added. imap_need_keywords() first, once a call. */
 enum status imap_need_keywords(struct imap *im, struct imap_call *call, struct err *err);
 void imap_write_flags(struct imap *im, const struct imap_call *call, uint32_t uid, uint64_t flags, struct strbuf *out);
 bool imap_is_recent(const struct imap *im, uint32_t uid);

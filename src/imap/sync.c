@@ -1,12 +1,13 @@
 /*
  * sync.c - the news of the selected mailbox: EXPUNGE, EXISTS, RECENT and FETCH FLAGS that no command asked for.
  *
- * The session keeps the snapshot its client knows (im->view) and compares it with the current one. That is all there is to it:
- * whoever made a change, and however many, the difference is what must be told. It is told at the end of a command or
- * during IDLE, never elsewhere (RFC 3501 §5.5, §7.4.1).
+ * The session keeps the snapshot its client knows (im->view) and compares it with the current one. That is all there is
+ * to it: whoever made a change, and however many, the difference is what must be told. It is told at the end of a
+ * command or during IDLE, never elsewhere (RFC 3501 §5.5, §7.4.1).
  *
- * Where messages are gone but may not be reported yet (FETCH, STORE, SEARCH), the client keeps its snapshot, and with it its
- * message numbers, until a command comes that lets them go. Flags are told meanwhile, from a newer snapshot (im->told_flags).
+ * Where messages are gone but may not be reported yet (FETCH, STORE, SEARCH), the client keeps its snapshot, and with
+ * it its message numbers, until a command comes that lets them go. Flags are told meanwhile, from a newer snapshot
+ * (im->told_flags).
  *
  * What a command did to flags itself (call->own) is not told again, unless it wants all its messages told.
  */
@@ -18,15 +19,15 @@ enum news_stage { NEWS_EXPUNGED, NEWS_ARRIVED, NEWS_FLAGS, NEWS_DONE };
 
 struct imap_news {
     struct view *to;
-    struct view_diff diff;        /* from im->view */
-    struct seqset *changed_uids;  /* whose flags the client does not know */
+    struct view_diff diff;       /* from im->view */
+    struct seqset *changed_uids; /* whose flags the client does not know */
     enum news_stage stage;
     bool is_held;      /* only flags are told; im->view stays */
     size_t ranges;     /* NEWS_EXPUNGED: of expunged_seqs still to be told, from the end */
     uint32_t seq;      /* the next in that range; 0: its last */
     size_t changed_at; /* NEWS_FLAGS: ranges of changed_uids and of own.uids that lie behind us */
     size_t own_at;
-    uint32_t uid;      /* everything below has been told */
+    uint32_t uid; /* everything below has been told */
 };
 
 void imap_news_free(struct imap_news **news)

@@ -20,6 +20,7 @@ enum {
     BODY = IMAP_HAS_BODY,
 };
 
+/* clang-format off */
 static const struct imap_command commands[] = {
     /* name           states    flags                      capability            RFC                   function */
     { "CAPABILITY",   ANY,      0,                         NULL,                 "3501 §6.1.1",        cmd_capability },
@@ -59,6 +60,7 @@ static const struct imap_command commands[] = {
     { "MOVE",         SELECTED, VIEW | WRITES | TRYCREATE, "MOVE",               "6851",               cmd_move },
     { "UID MOVE",     SELECTED, VIEW | UID | WRITES | TRYCREATE, NULL,           "6851",               cmd_move },
 };
+/* clang-format on */
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
 /* What is not a command of its own: literals (RFC 7888), the attributes that LIST always tells (RFC 3348). */

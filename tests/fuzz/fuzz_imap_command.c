@@ -1,6 +1,6 @@
 /*
- * Whole IMAP sessions: framing, every command and its answers, on a small real store. The first octet chooses the role and
- * in what pieces the rest comes. The store lives on for a while, so that commands meet what others left behind.
+ * Whole IMAP sessions: framing, every command and its answers, on a small real store. The first octet chooses the role
+ * and in what pieces the rest comes. The store lives on for a while, so that commands meet what others left behind.
  *
  * Checked besides crashes: whatever comes in, what goes out is whole lines.
  */
@@ -22,9 +22,10 @@ static void renew_world(void)
     world = world_new();
     log_set_level(LOG_ERROR);
     world_deliver(world, "INBOX", "From: alice@example.test\r\nSubject: one\r\n\r\nfirst\r\n");
-    world_deliver(world, "INBOX",
-                  "From: bob@example.test\r\nSubject: two\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n"
-                  "\r\n--b\r\n\r\ntext\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>html</p>\r\n--b--\r\n");
+    world_deliver(
+        world, "INBOX",
+        "From: bob@example.test\r\nSubject: two\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n"
+        "\r\n--b\r\n\r\ntext\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>html</p>\r\n--b--\r\n");
     world_deliver(world, "INBOX", "\r\n");
 }
 

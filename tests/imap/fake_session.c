@@ -1,6 +1,6 @@
 /*
- * fake_session.c - net/session.h over two buffers, and a vault that knows one password. Each function of the protocol is
- * called as net/ would call it, on the test's own thread.
+ * fake_session.c - net/session.h over two buffers, and a vault that knows one password. Each function of the protocol
+ * is called as net/ would call it, on the test's own thread.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -10,16 +10,17 @@
  *   A!                      A's connection is closed by the server
  *   # text                  a comment
  *
- * Before a session sends, and at the end, all its lines must have been asked for. In text, \0 \r \n \\ and \xHH are bytes.
+ * Before a session sends, and at the end, all its lines must have been asked for. In text, \0 \r \n \\ and \xHH are
+ * bytes.
  */
 #pragma once
 #include "net/session.h"
 #include "store/mail_app.h"
 
 enum feed {
-    FEED_WHOLE,     /* line by line, each whole */
-    FEED_BYTES,     /* byte by byte, input() after each */
-    FEED_PIPELINED  /* what is sent until something is expected comes in one piece */
+    FEED_WHOLE,    /* line by line, each whole */
+    FEED_BYTES,    /* byte by byte, input() after each */
+    FEED_PIPELINED /* what is sent until something is expected comes in one piece */
 };
 
 struct world;

@@ -8,7 +8,7 @@
 
 struct expected {
     const char *input;
-    size_t length;   /* of the command */
+    size_t length; /* of the command */
     size_t literals;
 };
 
@@ -18,10 +18,10 @@ static const struct expected cases[] = {
     {"a LOGIN {5}\r\nalice {6}\r\nsecret\r\n", 32, 2},
     {"a LOGIN {5+}\r\nalice {6+}\r\nsecret\r\nb", 34, 2},
     {"a X {0}\r\n\r\n", 11, 1},
-    {"a X {4}\r\n\r\n\r\n\r\n", 15, 1},         /* line ends inside a literal */
-    {"a X {7}\r\n{99}\r\n9\r\n", 18, 1},        /* what looks like a literal inside one */
+    {"a X {4}\r\n\r\n\r\n\r\n", 15, 1},  /* line ends inside a literal */
+    {"a X {7}\r\n{99}\r\n9\r\n", 18, 1}, /* what looks like a literal inside one */
     {"a X {1}\r\n{{1}\r\n}\r\n", 18, 2},
-    {"a X \n b\r\n", 9, 0},                     /* a bare LF is no line end */
+    {"a X \n b\r\n", 9, 0}, /* a bare LF is no line end */
     {"a X \r b\r\n", 9, 0},
     {"a X \r\r\n", 7, 0},
     {"a X {}\r\n", 8, 0},

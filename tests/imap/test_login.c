@@ -62,7 +62,8 @@ static void test_starttls_injection(void **state)
     struct world *w = world_new();
     struct session *s = fake_new(w, true);
     fake_take(s);
-    say(s, "a STARTTLS\r\nb NOOP\r\n", "a BAD nothing may follow STARTTLS before the answer\r\nb OK NOOP completed\r\n");
+    say(s, "a STARTTLS\r\nb NOOP\r\n",
+        "a BAD nothing may follow STARTTLS before the answer\r\nb OK NOOP completed\r\n");
     fake_free(&s);
     world_free(&w);
 }
@@ -115,8 +116,7 @@ static void test_wrong_password(void **state)
     struct world *w = world_new();
     struct session *s = secure(w);
     say(s, "a LOGIN alice@example.test wrong\r\n", "a NO [AUTHENTICATIONFAILED] Wrong user name or password\r\n");
-    say(s, "b AUTHENTICATE PLAIN AGFsaWNlAHdyb25n\r\n",
-        "b NO [AUTHENTICATIONFAILED] Wrong user name or password\r\n");
+    say(s, "b AUTHENTICATE PLAIN AGFsaWNlAHdyb25n\r\n", "b NO [AUTHENTICATIONFAILED] Wrong user name or password\r\n");
     say(s, "c LOGIN alice@example.test wrong\r\n",
         "c NO [AUTHENTICATIONFAILED] Wrong user name or password\r\n* BYE Too many failed logins\r\n");
     assert_true(fake_is_closed(s));
@@ -127,9 +127,8 @@ static void test_wrong_password(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_greeting),           cmocka_unit_test(test_plaintext),
-        cmocka_unit_test(test_starttls_injection), cmocka_unit_test(test_login),
-        cmocka_unit_test(test_authenticate),       cmocka_unit_test(test_wrong_password),
+        cmocka_unit_test(test_greeting), cmocka_unit_test(test_plaintext),    cmocka_unit_test(test_starttls_injection),
+        cmocka_unit_test(test_login),    cmocka_unit_test(test_authenticate), cmocka_unit_test(test_wrong_password),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

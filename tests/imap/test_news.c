@@ -1,4 +1,5 @@
-/* Several sessions on one mailbox: what each is told of the others' changes, and when (RFC 3501 §5.5, §7.4.1, RFC 2177). */
+/* Several sessions on one mailbox: what each is told of the others' changes, and when (RFC 3501 §5.5, §7.4.1, RFC
+ * 2177). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -219,6 +220,22 @@ static void test_deleted_mailbox(void **state)
          "B!\n");
 }
 
+static void test_deleted_mailbox_in_idle(void **state)
+{
+    (void)state;
+    play("A> a1 CREATE work\n"
+         "A< a1 OK ~\n"
+         "B> b1 SELECT work\n"
+         "B...\n"
+         "B< b1 OK ~\n"
+         "B> b2 IDLE\n"
+         "B< + idling\n"
+         "A> a2 DELETE work\n"
+         "A< a2 OK ~\n"
+         "B< * BYE The selected mailbox was deleted\n"
+         "B!\n");
+}
+
 static void test_rename_keeps_selected(void **state)
 {
     (void)state;
@@ -271,11 +288,15 @@ static void test_pipelined(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_flags),           cmocka_unit_test(test_arrival),
-        cmocka_unit_test(test_expunge_is_held), cmocka_unit_test(test_all_at_once),
-        cmocka_unit_test(test_idle),            cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_deleted_mailbox), cmocka_unit_test(test_rename_keeps_selected),
-        cmocka_unit_test(test_pipelined),
+        cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_arrival),
+        cmocka_unit_test(test_expunge_is_held),
+        cmocka_unit_test(test_all_at_once),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_deleted_mailbox),
+        cmocka_unit_test(test_rename_keeps_selected),
+        cmocka_unit_test(test_pipelined),        cmocka_unit_test(test_deleted_mailbox_in_idle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,8 @@ static void test_any_state(void **state)
 {
     (void)state;
     play("A> a1 CAPABILITY\n"
-         "A< * CAPABILITY IMAP4rev1 LITERAL+ CHILDREN ID ENABLE CREATE-SPECIAL-USE SPECIAL-USE NAMESPACE IDLE UNSELECT UIDPLUS "
+         "A< * CAPABILITY IMAP4rev1 LITERAL+ CHILDREN ID ENABLE CREATE-SPECIAL-USE SPECIAL-USE NAMESPACE IDLE UNSELECT "
+         "UIDPLUS "
          "MOVE\n"
          "A< a1 OK CAPABILITY completed\n"
          "A> a2 noop\n"
@@ -451,8 +452,9 @@ static void test_goodbye(void **state)
 static void test_split_everywhere(void **state)
 {
     (void)state;
-    static const char dialogue[] = "a SELECT {5+}\r\nINBOX\r\nb IDLE\r\nDONE\r\nc APPEND \"INBOX\" (\\Seen) {11+}\r\nA: b\r\n\r\nx\r\n\r\n"
-                                   "d FETCH 1:* (FLAGS UID)\r\ne STATUS {5+}\r\ninbox (MESSAGES)\r\nf NOPE {3+}\r\nabc\r\ng LOGOUT\r\n";
+    static const char dialogue[] =
+        "a SELECT {5+}\r\nINBOX\r\nb IDLE\r\nDONE\r\nc APPEND \"INBOX\" (\\Seen) {11+}\r\nA: b\r\n\r\nx\r\n\r\n"
+        "d FETCH 1:* (FLAGS UID)\r\ne STATUS {5+}\r\ninbox (MESSAGES)\r\nf NOPE {3+}\r\nabc\r\ng LOGOUT\r\n";
     AUTO_STRBUF whole = STRBUF_INIT;
     struct span bytes = span_of(dialogue, sizeof dialogue - 1);
     for (size_t cut = 0; cut < bytes.len; cut++) {
