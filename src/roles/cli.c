@@ -154,6 +154,7 @@ enum status cli_address(struct cli *c, const char *word, bool is_catch_all_allow
 
 enum status cli_directory(struct cli *c, struct directory **out, struct err *err)
 {
+    act_as_root(); /* it may have been another before */
     TRY(data_prepare(c->config, err));
     TRY(act_as(c->config, ROLE_MAIL, err));
     return directory_open(data_path(c->config, DATA_DIRECTORY), true, out, err);

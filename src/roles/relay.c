@@ -7,17 +7,21 @@
 #include "base/mem.h"
 #include "queue/queue.h"
 #include "roles/role.h"
+#include "smtp/relay_worker.h"
 #include "smtp/smtp.h"
 #include "base/banned.h"
 
 struct relay_role {
     struct relay_app app;
     struct queue *queue;
+    struct smtp_pool *mail;
+    struct relay_worker *worker; /* NULL until the role listens */
 };
 
 static void wake(void *ctx)
 {
-    (void)ctx;
+    struct relay_role *relay = ctx;
+    relay_worker_wake(relay->worker);
 }
 
 static enum status prepare(struct role_run *r, struct err *err)
@@ -27,7 +31,7 @@ static enum status prepare(struct role_run *r, struct err *err)
     TRY(queue_open(data_path(r->config, DATA_QUEUE), true, &relay->queue, err));
     relay->app.queue = relay->queue;
     relay->app.wake = wake;
-    relay->app.wake_ctx = r;
+    relay->app.wake_ctx = relay;
     relay->app.hostname = r->config->hostname;
     relay->app.message_size_max = r->config->message_size;
     return ST_OK;
@@ -50,6 +54,8 @@ static void options(const struct role_run *r, struct server_options *o)
 static enum status listen(struct role_run *r, struct err *err)
 {
     struct relay_role *relay = r->state;
+    relay->mail = smtp_pool_new(ROLE_FD_CHANNELS + CHANNEL_RELAY_MAIL, r->config->hostname, true);
+    relay->worker = relay_worker_start(relay->queue, relay->mail, r->config->hostname);
     return role_serve_channel(r, CHANNEL_MAIL_RELAY, &queue_in_protocol, &relay->app, err);
 }
 
@@ -63,6 +69,8 @@ static void close_role(struct role_run *r)
 {
     struct relay_role *relay = r->state;
     server_free(&r->server);
+    relay_worker_stop(&relay->worker);
+    smtp_pool_free(&relay->mail);
     queue_free(&relay->queue);
     free(relay);
 }
