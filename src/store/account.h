@@ -18,7 +18,8 @@ struct hub *account_hub(struct account *a);
 
 /* ---- path.c: where an account's file lies. All pieces are made safe for file names. ------------------------- */
 
-/* accounts/<domain> and accounts/<domain>/<localpart>.db below data_dir, NUL-terminated. ST_SYNTAX for what is not an address. */
+/* accounts/<domain> and accounts/<domain>/<localpart>.db below data_dir, NUL-terminated. ST_SYNTAX for what is not an
+ * address. */
 enum status account_path(const char *data_dir, struct span address, struct strbuf *dir, struct strbuf *file,
                          struct err *err);
 /* mkdir 0700 with its parent flushed; fine where it is there. */

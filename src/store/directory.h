@@ -23,7 +23,7 @@ enum address_kind {
     ADDRESS_NO_DOMAIN, /* the domain is not ours */
     ADDRESS_NONE,      /* the domain is ours, the address does not exist */
     ADDRESS_ACCOUNT,
-    ADDRESS_ALIAS      /* targets: addresses, local or outside */
+    ADDRESS_ALIAS /* targets: addresses, local or outside */
 };
 struct address_entry {
     enum address_kind kind;
@@ -31,8 +31,8 @@ struct address_entry {
     struct span *targets;
     size_t target_count;
 };
-/* Exact look-up of local_part@domain. The catch-all of a domain is the alias with the empty local part ("@example.test"). No
- * subaddress or catch-all logic here: that is policy/route.h. */
+/* Exact look-up of local_part@domain. The catch-all of a domain is the alias with the empty local part
+ * ("@example.test"). No subaddress or catch-all logic here: that is policy/route.h. */
 enum status directory_lookup(struct directory *d, struct arena *a, struct span local_part, struct span domain,
                              struct address_entry *out, struct err *err);
 enum status directory_has_domain(struct directory *d, struct span domain, bool *out, struct err *err);
@@ -45,9 +45,9 @@ enum status directory_domain_list(struct directory *d, struct arena *a, struct s
 
 enum status directory_account_add(struct directory *d, struct span address, struct err *err);
 enum status directory_account_remove(struct directory *d, struct span address, struct err *err);
-/* A removed account leaves a grave: its address, until its files are gone too. remove() is called for the grave of `address`
- * (empty: for all) and the grave is closed when it returned ST_OK; meanwhile no other process changes the directory. Used by
- * store_sweep(). */
+/* A removed account leaves a grave: its address, until its files are gone too. remove() is called for the grave of
+ * `address` (empty: for all) and the grave is closed when it returned ST_OK; meanwhile no other process changes the
+ * directory. Used by store_sweep(). */
 enum status directory_close_graves(struct directory *d, struct span address,
                                    enum status (*remove)(void *context, struct span address, struct err *err),
                                    void *context, struct err *err);

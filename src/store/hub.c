@@ -1,8 +1,8 @@
 /*
  * hub.c - a list of watchers per account. Accounts have a handful of sessions, so every change walks the list.
  *
- * The lock is held while poke() runs: that is what makes hub_unwatch() a promise. poke() therefore may not watch, unwatch
- * or call into the store; it sets a flag and wakes its session.
+ * The lock is held while poke() runs: that is what makes hub_unwatch() a promise. poke() therefore may not watch,
+ * unwatch or call into the store; it sets a flag and wakes its session.
  */
 #include "store/hub.h"
 #include "store/account.h"

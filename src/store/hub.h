@@ -1,8 +1,8 @@
 /*
  * hub.h - who wants to be told when a mailbox changes.
  *
- * A watcher is embedded in its owner's struct. poke() is called after a commit, by the committing thread, with no lock of
- * the account held but the hub's own: it must only set a flag and wake its owner (session_poke), never call into the
+ * A watcher is embedded in its owner's struct. poke() is called after a commit, by the committing thread, with no lock
+ * of the account held but the hub's own: it must only set a flag and wake its owner (session_poke), never call into the
  * store. After hub_unwatch() returns poke() is not running and will not be called again.
  */
 #pragma once

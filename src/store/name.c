@@ -1,6 +1,6 @@
 /*
- * name.c - what a mailbox may be called: UTF-8, levels divided by '/', none of them empty, no control characters and none
- * of the wildcards of LIST ('%', '*'; RFC 3501 §6.3.8).
+ * name.c - what a mailbox may be called: UTF-8, levels divided by '/', none of them empty, no control characters and
+ * none of the wildcards of LIST ('%', '*'; RFC 3501 §6.3.8).
  */
 #include "store/account.h"
 #include "base/banned.h"

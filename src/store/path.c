@@ -1,8 +1,8 @@
 /*
  * path.c - file names of accounts, and making and removing the files so that the folder's entry is durable too.
  *
- * A local part may hold any byte (RFC 5321 quoted strings, RFC 6531 UTF-8). Bytes outside [a-z0-9._+=-] and a leading dot are
- * written as %XX, so that a name can neither leave its folder nor hide, and two names never meet in one file.
+ * A local part may hold any byte (RFC 5321 quoted strings, RFC 6531 UTF-8). Bytes outside [a-z0-9._+=-] and a leading
+ * dot are written as %XX, so that a name can neither leave its folder nor hide, and two names never meet in one file.
  */
 #include <errno.h>
 #include <fcntl.h>

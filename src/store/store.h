@@ -28,8 +28,8 @@ struct store;
 struct account;
 struct txn;
 
-typedef uint64_t mailbox_id;  /* never reused in an account */
-typedef uint64_t content_id;  /* never reused in an account */
+typedef uint64_t mailbox_id; /* never reused in an account */
+typedef uint64_t content_id; /* never reused in an account */
 
 /* Flags of a message: system flags and the account's keywords as bits (store keyword functions below). */
 enum {
@@ -45,15 +45,15 @@ enum {
 #define FLAGS_SYSTEM ((uint64_t)0x1f)
 
 enum {
-    MAILBOX_NAME_MAX = 1000,  /* octets of a full name */
-    MAILBOX_DEPTH_MAX = 32,   /* levels */
-    MAILBOXES_MAX = 10000,    /* per account */
+    MAILBOX_NAME_MAX = 1000, /* octets of a full name */
+    MAILBOX_DEPTH_MAX = 32,  /* levels */
+    MAILBOXES_MAX = 10000,   /* per account */
 };
 
 struct store_options {
-    const char *data_dir;    /* has accounts/ and directory.db; copied */
-    uint32_t handles_max;    /* open database handles at once; 0: 256. Exceeded only while more transactions run. */
-    bool is_reader;          /* for tools beside a running server: only TXN_READ, no files are made, no claim is taken */
+    const char *data_dir; /* has accounts/ and directory.db; copied */
+    uint32_t handles_max; /* open database handles at once; 0: 256. Exceeded only while more transactions run. */
+    bool is_reader;       /* for tools beside a running server: only TXN_READ, no files are made, no claim is taken */
 };
 
 /* Claims accounts/ for this process: ST_STATE where another one has it (views and counters are kept in memory). */
@@ -61,8 +61,8 @@ enum status store_open(const struct store_options *options, struct store **out, 
 /* The directory that accounts are looked up in; the store's, valid until store_free(). */
 struct directory;
 struct directory *store_directory(struct store *s);
-/* Removes the files of accounts that the directory has forgotten. Done by store_open() too; also right while a server runs.
- * Once account_open() has noticed a removal, store_begin() on older references answers ST_NOTFOUND. */
+/* Removes the files of accounts that the directory has forgotten. Done by store_open() too; also right while a server
+ * runs. Once account_open() has noticed a removal, store_begin() on older references answers ST_NOTFOUND. */
 enum status store_sweep(struct store *s, struct err *err);
 /* Closes handles that were idle for so long; an account whose handles are all closed is complete in its one file. */
 void store_tidy(struct store *s, int64_t idle_ms);
@@ -70,8 +70,8 @@ void store_tidy(struct store *s, int64_t idle_ms);
 void store_free(struct store **s);
 AUTO_DEFINE(store)
 
-/* Opens the account of this canonical address ("alice@example.test"), which the directory knows. A missing file is made, with INBOX and
- * the special-use mailboxes Drafts, Sent, Junk, Trash, Archive. ST_NOTFOUND: no such account. */
+/* Opens the account of this canonical address ("alice@example.test"), which the directory knows. A missing file is
+ * made, with INBOX and the special-use mailboxes Drafts, Sent, Junk, Trash, Archive. ST_NOTFOUND: no such account. */
 enum status account_open(struct store *s, struct span address, struct account **out, struct err *err);
 struct account *account_ref(struct account *a);
 void account_free(struct account **a); /* releases this reference */
@@ -95,30 +95,31 @@ enum special_use { USE_NONE, USE_ALL, USE_ARCHIVE, USE_DRAFTS, USE_FLAGGED, USE_
 
 struct mailbox {
     mailbox_id id;
-    struct span name;         /* in the arena given */
+    struct span name; /* in the arena given */
     uint32_t uidvalidity;
     uint32_t uidnext;
-    uint32_t messages;        /* counters, kept by the store; never a scan */
+    uint32_t messages; /* counters, kept by the store; never a scan */
     uint32_t unseen;
-    uint32_t deleted;         /* with \Deleted */
-    uint32_t recent_from;     /* first uid that no session has been told of as \Recent */
+    uint32_t deleted;     /* with \Deleted */
+    uint32_t recent_from; /* first uid that no session has been told of as \Recent */
     uint64_t size_bytes;
     uint64_t highest_modseq;
-    uint64_t journal_modseq;  /* expunges up to this modseq may be forgotten (for QRESYNC) */
+    uint64_t journal_modseq; /* expunges up to this modseq may be forgotten (for QRESYNC) */
     enum special_use use;
-    bool is_noselect;         /* exists only for its children (RFC 3501 §6.3.4) */
+    bool is_noselect; /* exists only for its children (RFC 3501 §6.3.4) */
     bool is_subscribed;
-    bool has_children;        /* only set by mailbox_list */
+    bool has_children; /* only set by mailbox_list */
 };
 
 enum status mailbox_find(struct txn *t, struct span name, struct arena *a, struct mailbox *out, struct err *err);
 enum status mailbox_get(struct txn *t, mailbox_id id, struct arena *a, struct mailbox *out, struct err *err);
 /* All, sorted by name (INBOX first). */
 enum status mailbox_list(struct txn *t, struct arena *a, struct mailbox **list, size_t *count, struct err *err);
-/* Makes missing parents too. A \Noselect mailbox of that name becomes selectable. ST_EXISTS, ST_LIMIT; ST_SYNTAX for names with empty levels, control
- * characters, '%', '*', or invalid UTF-8. */
+/* Makes missing parents too. A \Noselect mailbox of that name becomes selectable. ST_EXISTS, ST_LIMIT; ST_SYNTAX for
+ * names with empty levels, control characters, '%', '*', or invalid UTF-8. */
 enum status mailbox_create(struct txn *t, struct span name, enum special_use use, mailbox_id *id, struct err *err);
-/* With its messages. Where it has children it stays as \Noselect; where it is that already: ST_DENIED (RFC 3501 §6.3.4). */
+/* With its messages. Where it has children it stays as \Noselect; where it is that already: ST_DENIED (RFC 3501
+ * §6.3.4). */
 enum status mailbox_delete(struct txn *t, struct span name, struct err *err);
 /* With its children; INBOX: its messages move to the new mailbox and INBOX stays, empty (RFC 3501 §6.3.5). */
 enum status mailbox_rename(struct txn *t, struct span from, struct span to, struct err *err);
@@ -126,28 +127,29 @@ enum status mailbox_rename(struct txn *t, struct span from, struct span to, stru
 enum status mailbox_subscribe(struct txn *t, struct span name, bool is_subscribed, struct err *err);
 /* Subscribed names, sorted, whether they exist or not. */
 enum status subscription_list(struct txn *t, struct arena *a, struct span **names, size_t *count, struct err *err);
-/* Takes the \Recent messages of a mailbox for the caller: *from is the first recent uid, and the next caller gets none of
- * them (needs TXN_FLAGS or TXN_WRITE). */
+/* Takes the \Recent messages of a mailbox for the caller: *from is the first recent uid, and the next caller gets none
+ * of them (needs TXN_FLAGS or TXN_WRITE). */
 enum status mailbox_claim_recent(struct txn *t, mailbox_id id, uint32_t *from, struct err *err);
 
 /* ---- keywords ------------------------------------------------------------------------------------------- */
 
 /* The bit of this keyword (case-insensitive), made where it is missing if may_create. ST_NOTFOUND, ST_LIMIT. */
 enum status keyword_bit(struct txn *t, struct span name, bool may_create, uint64_t *bit, struct err *err);
-/* names[k] for bit FLAG_KEYWORD_SHIFT + k, as first written. Cached in memory; cheap. Works within a transaction of any mode. */
+/* names[k] for bit FLAG_KEYWORD_SHIFT + k, as first written. Cached in memory; cheap. Works within a transaction of any
+ * mode. */
 enum status keyword_names(struct txn *t, struct arena *a, struct span **names, size_t *count, struct err *err);
 
 /* ---- content: immutable bytes with their parsed forms ------------------------------------------------------- */
 
-/* A message ready to be stored: everything that can be computed before a transaction begins. Spans live in the arena, `raw`
- * is the caller's and must stay until the message is added. */
+/* A message ready to be stored: everything that can be computed before a transaction begins. Spans live in the arena,
+ * `raw` is the caller's and must stay until the message is added. */
 struct content {
-    struct span raw;            /* CRLF lines as they came */
-    struct span envelope;       /* IMAP ENVELOPE */
-    struct span body;           /* IMAP BODY */
-    struct span bodystructure;  /* IMAP BODYSTRUCTURE */
-    struct span parts;          /* mime_pack() */
-    uint64_t header_size;       /* with its empty line */
+    struct span raw;           /* CRLF lines as they came */
+    struct span envelope;      /* IMAP ENVELOPE */
+    struct span body;          /* IMAP BODY */
+    struct span bodystructure; /* IMAP BODYSTRUCTURE */
+    struct span parts;         /* mime_pack() */
+    uint64_t header_size;      /* with its empty line */
 };
 void content_prepare(struct arena *a, struct span raw, struct content *out);
 
@@ -172,14 +174,14 @@ enum status message_add(struct txn *t, mailbox_id to, const struct content *c, u
                         struct mail_date received, uint32_t *uid, struct err *err);
 
 enum flag_change { FLAGS_SET, FLAGS_ADD, FLAGS_REMOVE };
-/* Changes flags of those of `uids` that exist (FLAGS_SET keeps nothing). Only messages whose flags really change get a new
- * modseq. Range statements: cost is by range. */
+/* Changes flags of those of `uids` that exist (FLAGS_SET keeps nothing). Only messages whose flags really change get a
+ * new modseq. Range statements: cost is by range. */
 enum status message_change_flags(struct txn *t, mailbox_id in, const struct seqset *uids, enum flag_change how,
                                  uint64_t flags, struct err *err);
 
 /* Source and destination uids, pairwise, as COPYUID wants them (RFC 4315 §3). */
 struct uid_pairs {
-    uint32_t uidvalidity;    /* of the destination */
+    uint32_t uidvalidity;     /* of the destination */
     struct seqset *from, *to; /* same count, in the same order; in the arena */
 };
 enum status message_copy(struct txn *t, mailbox_id from, const struct seqset *uids, mailbox_id to, struct arena *a,
@@ -188,11 +190,11 @@ enum status message_copy(struct txn *t, mailbox_id from, const struct seqset *ui
 enum status message_move(struct txn *t, mailbox_id from, const struct seqset *uids, mailbox_id to, struct arena *a,
                          struct uid_pairs *out, struct err *err);
 /* Removes messages. uids NULL: all; only_deleted: those with \Deleted. *removed (may be NULL) in the arena. */
-enum status message_expunge(struct txn *t, mailbox_id in, const struct seqset *uids, bool only_deleted,
-                            struct arena *a, struct seqset **removed, struct err *err);
+enum status message_expunge(struct txn *t, mailbox_id in, const struct seqset *uids, bool only_deleted, struct arena *a,
+                            struct seqset **removed, struct err *err);
 
 /* ---- care ----------------------------------------------------------------------------------------------- */
 
-/* Checks one account: SQLite's integrity check, counters against rows, contents against references, uids below uidnext, chunks
- * whole. Each finding is one line appended to `report`. ST_OK also where there are findings. */
+/* Checks one account: SQLite's integrity check, counters against rows, contents against references, uids below uidnext,
+ * chunks whole. Each finding is one line appended to `report`. ST_OK also where there are findings. */
 enum status account_check(struct account *a, struct strbuf *report, uint32_t *findings, struct err *err);

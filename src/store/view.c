@@ -1,8 +1,8 @@
 /*
  * view.c - snapshots of mailboxes: building them from messages and from other snapshots, looking up, comparing.
  *
- * Chunks make a snapshot cheap to follow another: a commit that touches ten messages of 100,000 copies the chunks these lie
- * in and shares the rest. A chunk that shrank is joined with its neighbour when both fit in one, so that many small
+ * Chunks make a snapshot cheap to follow another: a commit that touches ten messages of 100,000 copies the chunks these
+ * lie in and shares the rest. A chunk that shrank is joined with its neighbour when both fit in one, so that many small
  * changes do not leave many small chunks. Counts before each chunk make sequence numbers a binary search.
  */
 #include <stdlib.h>
@@ -43,7 +43,7 @@ static void append_chunk(struct view_build *b, struct view_chunk *c)
 {
     if (b->chunk_count == b->chunk_cap) {
         b->chunk_cap = b->chunk_cap ? b->chunk_cap * 2 : 16;
-        b->chunks = mem_resize(b->chunks, b->chunk_cap * sizeof *b->chunks);
+        b->chunks = mem_resize(b->chunks, b->chunk_cap * sizeof(struct view_chunk *));
     }
     b->chunks[b->chunk_count++] = c;
 }

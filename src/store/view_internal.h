@@ -1,8 +1,8 @@
 /*
  * view_internal.h - how views are made and cached; for src/store only.
  *
- * A view is a list of chunks; a chunk is up to VIEW_CHUNK_MESSAGES messages in uid order and belongs to every view that lists
- * it (counted). Both are immutable once view_build_finish() has returned.
+ * A view is a list of chunks; a chunk is up to VIEW_CHUNK_MESSAGES messages in uid order and belongs to every view that
+ * lists it (counted). Both are immutable once view_build_finish() has returned.
  */
 #pragma once
 #include <pthread.h>
@@ -69,10 +69,11 @@ void view_cache_destroy(struct view_cache *c);
 struct view *view_cache_get(struct view_cache *c, struct view_set *set, mailbox_id mailbox);
 /* As view_cache_get, but where there is none the caller becomes the one who loads it (returns NULL); others wait. */
 struct view *view_cache_claim(struct view_cache *c, struct view_set *set, mailbox_id mailbox);
-/* Ends a claim. False: a commit was published meanwhile, v is not the current view (and was not kept). v NULL: failed. */
+/* Ends a claim. False: a commit was published meanwhile, v is not the current view (and was not kept). v NULL: failed.
+ */
 bool view_cache_fill(struct view_cache *c, struct view_set *set, mailbox_id mailbox, struct view *v);
-/* A commit changed the mailbox: `next` takes the place of `base`; where another view stands there it is dropped. next may be
- * NULL. Takes the reference to next. */
+/* A commit changed the mailbox: `next` takes the place of `base`; where another view stands there it is dropped. next
+ * may be NULL. Takes the reference to next. */
 void view_cache_publish(struct view_cache *c, struct view_set *set, mailbox_id mailbox, const struct view *base,
                         struct view *next);
 void view_cache_drop_set(struct view_cache *c, struct view_set *set);

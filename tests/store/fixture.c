@@ -84,8 +84,12 @@ uint32_t add_message(struct account *a, mailbox_id to, uint64_t flags, size_t si
     char *bytes = mem_alloc(size + 1);
     for (size_t i = 0; i < size; i++)
         bytes[i] = (char)('a' + (i * 7 + i / 1000) % 26);
-    struct content c = {.raw = span_of(bytes, size), .header_size = size < 10 ? size : 10, .envelope = SPAN("(env)"),
-                        .body = SPAN("(body)"), .bodystructure = SPAN("(bodystructure)"), .parts = SPAN("parts")};
+    struct content c = {.raw = span_of(bytes, size),
+                        .header_size = size < 10 ? size : 10,
+                        .envelope = SPAN("(env)"),
+                        .body = SPAN("(body)"),
+                        .bodystructure = SPAN("(bodystructure)"),
+                        .parts = SPAN("parts")};
     struct txn *t = NULL;
     uint32_t uid;
     MUST(store_begin(a, TXN_WRITE, &t, &err));

@@ -19,7 +19,7 @@ struct fixture {
     struct store *store;
     struct account *account; /* alice@example.test */
     mailbox_id inbox;
-    struct arena arena;      /* freed with the fixture */
+    struct arena arena; /* freed with the fixture */
 };
 
 #define MUST(expr)                                                                                                     \

@@ -200,8 +200,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(domains), TEST(accounts), TEST(aliases), TEST(others_changes_are_seen),
-        TEST(a_stranger_cannot_fill_memory), TEST(graves),
+        TEST(domains),
+        TEST(accounts),
+        TEST(aliases),
+        TEST(others_changes_are_seen),
+        TEST(a_stranger_cannot_fill_memory),
+        TEST(graves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

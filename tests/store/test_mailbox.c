@@ -17,10 +17,8 @@ static enum status create(struct fixture *f, const char *name, struct err *err)
     return st == ST_OK ? store_commit(&t, err) : (txn_free(&t), st);
 }
 
-static enum status delete(struct fixture *f, const char *name, struct err *err)
-{
-    struct txn *t = begin(f);
-    enum status st = mailbox_delete(t, span_cstr(name), err);
+static enum status delete (struct fixture *f, const char *name, struct err *err) {
+    struct txn *t = begin(f); enum status st = mailbox_delete(t, span_cstr(name), err);
     return st == ST_OK ? store_commit(&t, err) : (txn_free(&t), st);
 }
 
@@ -65,14 +63,28 @@ static void first_mailboxes(void **state)
     MUST(find(f, "Junk", &m, &err));
     assert_int_equal(m.use, USE_JUNK);
     MUST_BE(ST_NOTFOUND, find(f, "nothing", &m, &err));
-    MUST_BE(ST_NOTFOUND, find(f, "b\xff" "d*", &m, &err));
+    MUST_BE(ST_NOTFOUND, find(f,
+                              "b\xff"
+                              "d*",
+                              &m, &err));
 }
 
 static void names(void **state)
 {
     struct fixture *f = *state;
-    static const char *const bad[] = {"",    "/a",      "a/",         "a//b",       "a*",     "a%b",           "a\tb",
-                                      "\x7f", "\xc3",   "\xc0\xaf",   "\xed\xa0\x80", "\xc2\x80", "\xf4\x90\x80\x80"};
+    static const char *const bad[] = {"",
+                                      "/a",
+                                      "a/",
+                                      "a//b",
+                                      "a*",
+                                      "a%b",
+                                      "a\tb",
+                                      "\x7f",
+                                      "\xc3",
+                                      "\xc0\xaf",
+                                      "\xed\xa0\x80",
+                                      "\xc2\x80",
+                                      "\xf4\x90\x80\x80"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         MUST_BE(ST_SYNTAX, create(f, bad[i], &err));
     char name[MAILBOX_NAME_MAX + 2];
@@ -99,16 +111,16 @@ static void the_tree(void **state)
     MUST(create(f, "inbox/sub", &err));
     assert_list(f, "INBOX+,INBOX/sub,Archive,Drafts,Junk,Sent,Trash,a+,a/b+,a/b/c,a-z");
     MUST_BE(ST_EXISTS, create(f, "a/b", &err));
-    MUST(delete(f, "a/b", &err));
+    MUST(delete (f, "a/b", &err));
     assert_list(f, "INBOX+,INBOX/sub,Archive,Drafts,Junk,Sent,Trash,a+,a/b+!,a/b/c,a-z");
-    MUST_BE(ST_DENIED, delete(f, "a/b", &err));
-    MUST_BE(ST_DENIED, delete(f, "INBOX", &err));
-    MUST_BE(ST_NOTFOUND, delete(f, "zzz", &err));
+    MUST_BE(ST_DENIED, delete (f, "a/b", &err));
+    MUST_BE(ST_DENIED, delete (f, "INBOX", &err));
+    MUST_BE(ST_NOTFOUND, delete (f, "zzz", &err));
     MUST(create(f, "a/b", &err));
     assert_list(f, "INBOX+,INBOX/sub,Archive,Drafts,Junk,Sent,Trash,a+,a/b+,a/b/c,a-z");
-    MUST(delete(f, "a/b", &err));
-    MUST(delete(f, "a/b/c", &err));
-    MUST(delete(f, "a/b", &err));
+    MUST(delete (f, "a/b", &err));
+    MUST(delete (f, "a/b/c", &err));
+    MUST(delete (f, "a/b", &err));
     assert_list(f, "INBOX+,INBOX/sub,Archive,Drafts,Junk,Sent,Trash,a,a-z");
     assert_sound(f->account);
 }
@@ -124,8 +136,8 @@ static void deleting_takes_the_messages(void **state)
     MUST(view_get(f->account, b, &v, &err));
     view_free(&v);
     struct mailbox before = mailbox_now(f, a), m;
-    MUST(delete(f, "a", &err));
-    MUST(delete(f, "a/b", &err));
+    MUST(delete (f, "a", &err));
+    MUST(delete (f, "a/b", &err));
     assert_sound(f->account);
     assert_null(view_peek(f->account, b));
     MUST_BE(ST_NOTFOUND, view_get(f->account, b, &v, &err));
@@ -134,7 +146,7 @@ static void deleting_takes_the_messages(void **state)
     assert_true(m.uidvalidity > before.uidvalidity);
     assert_true(m.highest_modseq > before.highest_modseq);
     assert_int_equal(m.messages, 0);
-    MUST(delete(f, "a", &err));
+    MUST(delete (f, "a", &err));
     MUST(create(f, "a", &err));
     struct mailbox again;
     MUST(find(f, "a", &again, &err));
@@ -150,7 +162,7 @@ static void modseq_survives_its_mailbox(void **state)
     for (int i = 0; i < 10; i++)
         add_message(f->account, mailbox_id_of(f->account, "last"), 0, 1);
     uint64_t modseq = mailbox_now(f, mailbox_id_of(f->account, "last")).highest_modseq;
-    MUST(delete(f, "last", &err));
+    MUST(delete (f, "last", &err));
     fixture_reopen(f, 0);
     add_message(f->account, f->inbox, 0, 1);
     assert_true(mailbox_now(f, f->inbox).highest_modseq > modseq);
@@ -181,7 +193,7 @@ static void renaming(void **state)
     /* A name that was known under a greater UIDVALIDITY is not given a smaller one. */
     MUST(create(f, "young", &err));
     MUST(find(f, "young", &before, &err));
-    MUST(delete(f, "young", &err));
+    MUST(delete (f, "young", &err));
     MUST(rename_to(f, "ab", "young", &err));
     MUST(find(f, "young", &m, &err));
     assert_true(m.uidvalidity > before.uidvalidity);
@@ -280,9 +292,16 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(first_mailboxes), TEST(names),          TEST(the_tree),      TEST(deleting_takes_the_messages),
-        TEST(modseq_survives_its_mailbox),           TEST(renaming),      TEST(renaming_inbox),
-        TEST(subscriptions),   TEST(a_bounded_number), TEST(changes_show_within_the_transaction),
+        TEST(first_mailboxes),
+        TEST(names),
+        TEST(the_tree),
+        TEST(deleting_takes_the_messages),
+        TEST(modseq_survives_its_mailbox),
+        TEST(renaming),
+        TEST(renaming_inbox),
+        TEST(subscriptions),
+        TEST(a_bounded_number),
+        TEST(changes_show_within_the_transaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* test_message.c - adding, flags, copying, moving, expunging, bodies, keywords; every state is checked with account_check. */
+/* test_message.c - adding, flags, copying, moving, expunging, bodies, keywords; every state is checked with
+ * account_check. */
 #include "fixture.h"
 #include "store/hub.h"
 
@@ -79,7 +80,8 @@ static void flags_touch_only_what_changes(void **state)
     assert_counters(f, f->inbox, 10, 2, 0, 100);
 
     t = begin(f, TXN_FLAGS);
-    MUST(message_change_flags(t, f->inbox, set_of(&f->arena, 1, UINT32_MAX), FLAGS_SET, FLAG_DELETED | FLAG_SEEN, &err));
+    MUST(
+        message_change_flags(t, f->inbox, set_of(&f->arena, 1, UINT32_MAX), FLAGS_SET, FLAG_DELETED | FLAG_SEEN, &err));
     MUST(message_change_flags(t, f->inbox, set_of(&f->arena, 2, 2), FLAGS_REMOVE, FLAG_SEEN, &err));
     MUST(store_commit(&t, &err));
     assert_counters(f, f->inbox, 10, 1, 10, 100);
@@ -331,7 +333,8 @@ static void count_poke(struct watcher *w)
 static void watchers(void **state)
 {
     struct fixture *f = *state;
-    struct counting inbox = {{.poke = count_poke}, 0}, all = {{.poke = count_poke}, 0}, other = {{.poke = count_poke}, 0};
+    struct counting inbox = {{.poke = count_poke}, 0}, all = {{.poke = count_poke}, 0},
+                    other = {{.poke = count_poke}, 0};
     mailbox_id trash = mailbox_id_of(f->account, "Trash");
     hub_watch(f->account, f->inbox, &inbox.watcher);
     hub_watch(f->account, 0, &all.watcher);
@@ -362,10 +365,18 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(add_counts),           TEST(rolled_back_adds_leave_nothing), TEST(flags_touch_only_what_changes),
-        TEST(copy_shares_content),  TEST(copy_within_one_mailbox),        TEST(move_and_expunge),
-        TEST(large_bodies_in_pieces), TEST(prepared_forms),               TEST(keywords),
-        TEST(the_wrong_transaction), TEST(recent),                        TEST(watchers),
+        TEST(add_counts),
+        TEST(rolled_back_adds_leave_nothing),
+        TEST(flags_touch_only_what_changes),
+        TEST(copy_shares_content),
+        TEST(copy_within_one_mailbox),
+        TEST(move_and_expunge),
+        TEST(large_bodies_in_pieces),
+        TEST(prepared_forms),
+        TEST(keywords),
+        TEST(the_wrong_transaction),
+        TEST(recent),
+        TEST(watchers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

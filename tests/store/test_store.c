@@ -1,6 +1,6 @@
 /*
- * test_store.c - what the store promises as a whole: files and their rights, bounded handles, clean closing, removed accounts,
- * migrations, many threads, a killed process, damaged files.
+ * test_store.c - what the store promises as a whole: files and their rights, bounded handles, clean closing, removed
+ * accounts, migrations, many threads, a killed process, damaged files.
  */
 #include "fixture.h"
 #include <fcntl.h>
@@ -41,7 +41,8 @@ static void close_store(struct fixture *f)
     store_free(&f->store);
 }
 
-/* ---- files ----------------------------------------------------------------------------------------------------------- */
+/* ---- files
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static void files(void **state)
 {
@@ -113,7 +114,8 @@ static void one_process_at_a_time(void **state)
     store_free(&second);
 }
 
-/* ---- handles ------------------------------------------------------------------------------------------------------------ */
+/* ---- handles
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static int open_databases(void)
 {
@@ -178,7 +180,8 @@ static void readers_see_one_state(void **state)
     assert_int_equal(mailbox_now(f, f->inbox).messages, 2);
 }
 
-/* ---- removed accounts -------------------------------------------------------------------------------------------------- */
+/* ---- removed accounts
+ * -------------------------------------------------------------------------------------------------- */
 
 static void an_account_made_anew_is_empty(void **state)
 {
@@ -246,7 +249,8 @@ static void removed_accounts_are_swept(void **state)
     assert_true(exists(f, "alice.db"));
 }
 
-/* ---- migrations, damage --------------------------------------------------------------------------------------------------- */
+/* ---- migrations, damage
+ * --------------------------------------------------------------------------------------------------- */
 
 static void an_empty_file_is_made_whole(void **state)
 {
@@ -297,7 +301,8 @@ static void check_finds_damage(void **state)
     struct txn *t = NULL;
     struct uid_pairs pairs;
     MUST(store_begin(f->account, TXN_WRITE, &t, &err));
-    MUST(message_copy(t, f->inbox, set_of(&f->arena, 1, 1), mailbox_id_of(f->account, "Sent"), &f->arena, &pairs, &err));
+    MUST(
+        message_copy(t, f->inbox, set_of(&f->arena, 1, 1), mailbox_id_of(f->account, "Sent"), &f->arena, &pairs, &err));
     MUST(store_commit(&t, &err));
     assert_sound(f->account);
     check_finds(f, "UPDATE mailbox SET messages = messages + 1 WHERE id = 1", "counters");
@@ -307,8 +312,10 @@ static void check_finds_damage(void **state)
     check_finds(f, "DELETE FROM chunk", "its bytes");
     check_finds(f, "UPDATE content_refs SET refs = 7", "referenced 2 times, counted 7");
     check_finds(f, "INSERT INTO tombstone VALUES(1, 1, 1, 1)", "both there and expunged");
-    check_finds(f, "INSERT INTO content SELECT 999999, size, header_size, envelope, body, bodystructure, parts, data"
-                   " FROM content LIMIT 1", "belongs to no message");
+    check_finds(f,
+                "INSERT INTO content SELECT 999999, size, header_size, envelope, body, bodystructure, parts, data"
+                " FROM content LIMIT 1",
+                "belongs to no message");
     check_finds(f, "DELETE FROM content", "is missing");
 }
 
@@ -336,7 +343,8 @@ static void modseq_jumps_after_a_crash(void **state)
     assert_sound(f->account);
 }
 
-/* ---- a killed process -------------------------------------------------------------------------------------------------------- */
+/* ---- a killed process
+ * -------------------------------------------------------------------------------------------------------- */
 
 /* Delivers to alice and marks as seen, telling each acknowledged uid, until killed. */
 static void child_delivers(const char *dir, int out)
@@ -399,7 +407,8 @@ static void a_killed_process_loses_nothing(void **state)
     }
 }
 
-/* ---- many threads -------------------------------------------------------------------------------------------------------------- */
+/* ---- many threads
+ * -------------------------------------------------------------------------------------------------------------- */
 
 enum { WRITERS = 8, READERS = 3, TARGETS = 4, PER_WRITER = 120 };
 
@@ -428,7 +437,8 @@ static void *deliver(void *argument)
         if (i % 3)
             THREAD_MUST(message_add(t, w->inboxes[target], &c, i % 2, (struct mail_date){0}, &uid, &err));
         else
-            THREAD_MUST(message_change_flags(t, w->inboxes[target], set_of(&arena, 1 + i / 2, 5 + i), FLAGS_ADD, FLAG_SEEN, &err));
+            THREAD_MUST(message_change_flags(t, w->inboxes[target], set_of(&arena, 1 + i / 2, 5 + i), FLAGS_ADD,
+                                             FLAG_SEEN, &err));
         THREAD_MUST(store_commit(&t, &err));
         if (i % 3) { /* never older than a commit that has finished */
             struct view *v = NULL;

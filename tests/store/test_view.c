@@ -1,6 +1,6 @@
 /*
- * test_view.c - snapshots against brute force: random changes, and after each the view kept in memory must be what the rows say,
- * the differences to older snapshots what a plain comparison finds, and a past state what it was.
+ * test_view.c - snapshots against brute force: random changes, and after each the view kept in memory must be what the
+ * rows say, the differences to older snapshots what a plain comparison finds, and a past state what it was.
  */
 #include "fixture.h"
 #include <time.h>
@@ -129,12 +129,25 @@ static void random_change(struct account *account, mailbox_id box, mailbox_id ot
     MUST(store_begin(account, TXN_WRITE, &t, &err));
     for (uint32_t n = 1 + below(2); n; n--) {
         switch (below(8)) {
-        case 0: case 1: add_some(t, box, 1 + below(below(3) ? 3 : 400)); break;
-        case 2: MUST(message_expunge(t, box, set, false, &a, NULL, &err)); break;
-        case 3: MUST(message_expunge(t, box, below(3) ? set : NULL, true, &a, NULL, &err)); break;
-        case 4: MUST(message_copy(t, other, set, box, &a, &pairs, &err)); break;
-        case 5: MUST(message_move(t, box, set, below(2) ? other : box, &a, &pairs, &err)); break;
-        default: MUST(message_change_flags(t, box, set, (enum flag_change)below(3), below(32), &err)); break;
+        case 0:
+        case 1:
+            add_some(t, box, 1 + below(below(3) ? 3 : 400));
+            break;
+        case 2:
+            MUST(message_expunge(t, box, set, false, &a, NULL, &err));
+            break;
+        case 3:
+            MUST(message_expunge(t, box, below(3) ? set : NULL, true, &a, NULL, &err));
+            break;
+        case 4:
+            MUST(message_copy(t, other, set, box, &a, &pairs, &err));
+            break;
+        case 5:
+            MUST(message_move(t, box, set, below(2) ? other : box, &a, &pairs, &err));
+            break;
+        default:
+            MUST(message_change_flags(t, box, set, (enum flag_change)below(3), below(32), &err));
+            break;
         }
     }
     if (below(10) == 0) {

@@ -1,10 +1,10 @@
 /*
  * account.c - the store and its accounts: which are in memory, and the first opening of an account's file.
  *
- * An account object stays while somebody has a reference or a connection of it is open (idle ones live in pool.c's LRU), so
- * that the usual "open, deliver, release" finds its connection and its views again. The directory is asked at every
- * account_open(): an account that was removed, or removed and made anew, has another id there, and its old object is left to
- * those who still hold it.
+ * An account object stays while somebody has a reference or a connection of it is open (idle ones live in pool.c's
+ * LRU), so that the usual "open, deliver, release" finds its connection and its views again. The directory is asked at
+ * every account_open(): an account that was removed, or removed and made anew, has another id there, and its old object
+ * is left to those who still hold it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -178,7 +178,8 @@ static enum status prepare(struct account *a, struct err *err)
     return st;
 }
 
-/* ---- accounts ------------------------------------------------------------------------------------------------------ */
+/* ---- accounts ------------------------------------------------------------------------------------------------------
+ */
 
 static enum status look_up(struct store *s, struct span address, uint64_t *id, struct err *err)
 {
@@ -208,7 +209,8 @@ static struct account *account_new(struct store *s, struct span address, uint64_
 }
 
 /* The object of this id, made where there is none; objects of other ids leave the map. id 0: only the latter. */
-static struct account *find_or_make(struct store *s, struct span address, uint64_t id, struct span dir, struct span file)
+static struct account *find_or_make(struct store *s, struct span address, uint64_t id, struct span dir,
+                                    struct span file)
 {
     pthread_mutex_lock(&s->lock);
     struct account *a = map_get(s->accounts, address);

@@ -1,6 +1,6 @@
 /*
- * check.c - does an account's file hold what it says? Every check is a query whose rows are findings, so that it can also be run by
- * hand with sqlite3.
+ * check.c - does an account's file hold what it says? Every check is a query whose rows are findings, so that it can
+ * also be run by hand with sqlite3.
  */
 #include "store/sqlite/internal.h"
 #include "base/banned.h"
@@ -24,7 +24,8 @@ static const char *const queries[] = {
     " JOIN (SELECT mailbox, max(modseq) modseq FROM message GROUP BY mailbox) m ON m.mailbox = b.id"
     " WHERE m.modseq > b.highest_modseq",
 
-    "SELECT 'mailbox ' || m.mailbox || ' uid ' || m.uid || ': its content ' || m.content || ' is missing' FROM message m"
+    "SELECT 'mailbox ' || m.mailbox || ' uid ' || m.uid || ': its content ' || m.content || ' is missing' FROM message "
+    "m"
     " WHERE NOT EXISTS(SELECT 1 FROM content c WHERE c.id = m.content)",
 
     "SELECT 'mailbox ' || m.mailbox || ' uid ' || m.uid || ': size is ' || m.size || ', its content has ' || c.size"
@@ -37,14 +38,17 @@ static const char *const queries[] = {
     " WHERE c.id NOT IN (SELECT content FROM message)",
 
     "SELECT 'content ' || m.content || ': referenced ' || n || ' times, counted ' || coalesce(r.refs, 1)"
-    " FROM (SELECT content, count(*) n FROM message GROUP BY content) m LEFT JOIN content_refs r ON r.content = m.content"
+    " FROM (SELECT content, count(*) n FROM message GROUP BY content) m LEFT JOIN content_refs r ON r.content = "
+    "m.content"
     " WHERE n <> coalesce(r.refs, 1)",
 
     "SELECT 'content ' || r.content || ': counted ' || r.refs || ', but belongs to no message' FROM content_refs r"
     " WHERE r.content NOT IN (SELECT content FROM message)",
 
-    "SELECT 'content ' || c.id || ': size is ' || c.size || ', its bytes are ' || (length(c.data) + coalesce(k.size, 0))"
-    " FROM content c LEFT JOIN (SELECT content, sum(length(data)) size FROM chunk GROUP BY content) k ON k.content = c.id"
+    "SELECT 'content ' || c.id || ': size is ' || c.size || ', its bytes are ' || (length(c.data) + coalesce(k.size, "
+    "0))"
+    " FROM content c LEFT JOIN (SELECT content, sum(length(data)) size FROM chunk GROUP BY content) k ON k.content = "
+    "c.id"
     " WHERE c.size <> length(c.data) + coalesce(k.size, 0)",
 
     "SELECT 'content ' || content || ': has ' || n || ' chunks, numbered ' || low || ' to ' || high"

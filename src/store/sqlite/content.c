@@ -1,8 +1,8 @@
 /*
  * content.c - bodies: the first CONTENT_INLINE_BYTES in the content row, the rest in chunks.
  *
- * Parts of the inline bytes are read by SQLite's incremental blobs, which touch only the pages they must; the blob stays
- * open for the transaction and is moved from content to content, which is much cheaper than opening it.
+ * Parts of the inline bytes are read by SQLite's incremental blobs, which touch only the pages they must; the blob
+ * stays open for the transaction and is moved from content to content, which is much cheaper than opening it.
  */
 #include "store/sqlite/internal.h"
 #include "base/banned.h"
@@ -42,7 +42,8 @@ enum status content_insert(struct txn *t, const struct content *c, content_id *o
     return ST_OK;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------------------------------------
+ */
 
 static enum status damaged(struct txn *t, content_id id, struct err *err)
 {
@@ -153,9 +154,10 @@ enum status content_load(struct txn *t, content_id id, unsigned what, struct are
     return ST_OK;
 }
 
-/* ---- references ---------------------------------------------------------------------------------------------------- */
+/* ---- references ----------------------------------------------------------------------------------------------------
+ */
 
-#define RANGE "mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND flags & ?4 = ?4"
+#define RANGE           "mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND flags & ?4 = ?4"
 #define RANGE_VALUES(r) INT((r).mailbox), INT((r).first), INT((r).last), INT((r).mask)
 
 enum status content_retain_range(struct txn *t, struct message_range r, struct err *err)
@@ -181,6 +183,7 @@ enum status content_release_range(struct txn *t, struct message_range r, struct 
     TRY(db_run(t->db, err, "DELETE FROM chunk WHERE content IN " DEAD, RANGE_VALUES(r)));
     TRY(db_run(t->db, err, "DELETE FROM content WHERE id IN " DEAD, RANGE_VALUES(r)));
     return db_run(t->db, err,
-                  "DELETE FROM content_refs WHERE refs <= 1 AND content IN (SELECT content FROM message WHERE " RANGE ")",
+                  "DELETE FROM content_refs WHERE refs <= 1 AND content IN (SELECT content FROM message WHERE " RANGE
+                  ")",
                   RANGE_VALUES(r));
 }

@@ -21,8 +21,8 @@
  *  6. Closed. The last connection copies the WAL, flushes the file and removes the WAL: the file alone is complete and
  *     may be copied. A removal undone by a loss of power leaves a WAL whose pages are all in the file already.
  *  7. A modseq that was told to a client is not told again for another change. The modseq of a lost flag change (4)
- *     could be: so an account found with a WAL at its first opening goes on MODSEQ_JUMP higher (account.c). UIDs are given
- *     only in flushed transactions.
+ *     could be: so an account found with a WAL at its first opening goes on MODSEQ_JUMP higher (account.c). UIDs are
+ * given only in flushed transactions.
  *  8. Account removed. The directory remembers the address as a grave in the transaction that forgets the account. The
  *     files are unlinked, WAL first, the folder is flushed, and only then the grave is closed; an account of the same
  *     address is not opened before. Connections still open on the old file see that it was moved (SQLite compares
@@ -91,12 +91,14 @@ static enum status configure(struct db *db, bool is_new, struct err *err)
     sqlite3_db_config(db->conn, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
     sqlite3_db_config(db->conn, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
     char settings[256];
-    snprintf(settings, sizeof settings,
-             "PRAGMA synchronous=FULL; PRAGMA cache_size=-%d; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;", DB_CACHE_KB);
+    (void)snprintf(settings, sizeof settings,
+                   "PRAGMA synchronous=FULL; PRAGMA cache_size=-%d; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;"
+                   "PRAGMA journal_size_limit=%d;", /* a WAL that one large commit has blown up shrinks again */
+                   DB_CACHE_KB, DB_WAL_BYTES);
     TRY(exec(db, settings, err));
     db->is_flushing = true;
     if (is_new) {
-        snprintf(settings, sizeof settings, "PRAGMA page_size=%d; PRAGMA journal_mode=WAL;", DB_PAGE_BYTES);
+        (void)snprintf(settings, sizeof settings, "PRAGMA page_size=%d; PRAGMA journal_mode=WAL;", DB_PAGE_BYTES);
         TRY(exec(db, settings, err));
     }
     sqlite3_wal_autocheckpoint(db->conn, DB_CHECKPOINT_PAGES);

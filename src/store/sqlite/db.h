@@ -19,6 +19,7 @@
 enum {
     DB_PAGE_BYTES = 4096,
     DB_CHECKPOINT_PAGES = 4000,
+    DB_WAL_BYTES = (DB_CHECKPOINT_PAGES + 1000) * DB_PAGE_BYTES,
     DB_CACHE_KB = 512, /* a connection's page cache: 256 open handles stay below 128 MB */
     DB_BUSY_MS = 10000,
     DB_STATEMENTS_MAX = 256, /* distinct SQL literals; a power of two, twice what there is */
@@ -43,7 +44,7 @@ struct db_value {
     int64_t number;
     struct span bytes;
 };
-#define INT(v) ((struct db_value){.kind = DB_INT, .number = (int64_t)(v)})
+#define INT(v)  ((struct db_value){.kind = DB_INT, .number = (int64_t)(v)})
 #define TEXT(v) ((struct db_value){.kind = DB_TEXT, .bytes = (v)})
 #define BLOB(v) ((struct db_value){.kind = DB_BLOB, .bytes = (v)})
 
@@ -62,11 +63,12 @@ enum status db_query_values(struct db *db, sqlite3_stmt **out, struct err *err, 
                             const struct db_value *values, size_t count);
 enum status db_run_values(struct db *db, struct err *err, const char *sql, const struct db_value *values, size_t count);
 
-#define DB_VALUES(...) (struct db_value[]){__VA_ARGS__}, sizeof((struct db_value[]){__VA_ARGS__}) / sizeof(struct db_value)
+#define DB_VALUES(...)                                                                                                 \
+    (struct db_value[]){__VA_ARGS__}, sizeof((struct db_value[]){__VA_ARGS__}) / sizeof(struct db_value)
 /* Binds and is ready for db_row(). */
 #define db_query(db, out, err, sql, ...) db_query_values(db, out, err, sql, DB_VALUES(__VA_ARGS__))
 /* Runs a statement that gives no rows. */
-#define db_run(db, err, sql, ...) db_run_values(db, err, sql, DB_VALUES(__VA_ARGS__))
+#define db_run(db, err, sql, ...)  db_run_values(db, err, sql, DB_VALUES(__VA_ARGS__))
 #define db_run_plain(db, err, sql) db_run_values(db, err, sql, NULL, 0)
 
 /* True while there is a row. At the end or on failure the statement is reset and *st says which it was. */
@@ -76,8 +78,7 @@ void db_done(sqlite3_stmt *s);
 /* The first row's first column; `missing` where there is no row or it is NULL. */
 enum status db_number_values(struct db *db, int64_t missing, int64_t *out, struct err *err, const char *sql,
                              const struct db_value *values, size_t count);
-#define db_number(db, missing, out, err, sql, ...) \
-    db_number_values(db, missing, out, err, sql, DB_VALUES(__VA_ARGS__))
+#define db_number(db, missing, out, err, sql, ...)  db_number_values(db, missing, out, err, sql, DB_VALUES(__VA_ARGS__))
 #define db_number_plain(db, missing, out, err, sql) db_number_values(db, missing, out, err, sql, NULL, 0)
 /* Rows changed by the last statement. */
 uint64_t db_changes(const struct db *db);

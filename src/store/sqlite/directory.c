@@ -1,9 +1,9 @@
 /*
  * directory.c - domains, accounts and aliases in directory.db.
  *
- * One connection under a lock. What was looked up is remembered until the file changes: PRAGMA data_version tells of other
- * connections' commits without reading a page, our own commits empty the memory themselves. Both hits and misses are remembered,
- * up to CACHE_MAX addresses, then all are dropped: strangers choose the addresses.
+ * One connection under a lock. What was looked up is remembered until the file changes: PRAGMA data_version tells of
+ * other connections' commits without reading a page, our own commits empty the memory themselves. Both hits and misses
+ * are remembered, up to CACHE_MAX addresses, then all are dropped: strangers choose the addresses.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -48,7 +48,8 @@ static const struct migration migrations[] = {
      "CREATE TABLE grave(address TEXT PRIMARY KEY NOT NULL) WITHOUT ROWID;"},
 };
 
-/* ---- opening ---------------------------------------------------------------------------------------------------------- */
+/* ---- opening
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static enum status make_file(const char *path, struct err *err)
 {
@@ -107,7 +108,8 @@ void directory_free(struct directory **dp)
     *dp = NULL;
 }
 
-/* ---- looking up -------------------------------------------------------------------------------------------------------- */
+/* ---- looking up
+ * -------------------------------------------------------------------------------------------------------- */
 
 static enum status exists(struct directory *d, const char *sql, struct span value, bool *out, struct err *err)
 {
@@ -210,7 +212,8 @@ enum status directory_has_domain(struct directory *d, struct span domain, bool *
     return ST_OK;
 }
 
-/* ---- changing ----------------------------------------------------------------------------------------------------------- */
+/* ---- changing
+ * ----------------------------------------------------------------------------------------------------------- */
 
 struct change {
     struct span a, b; /* what the change is about */
@@ -333,8 +336,8 @@ static enum status alias_add(struct directory *d, const struct change *c, struct
     TRY(db_number(d->db, 0, &targets, err, "SELECT count(*) FROM alias WHERE source = ?", TEXT(c->a)));
     if (targets >= ALIAS_TARGETS_MAX)
         return err_set(err, ST_LIMIT, "an alias has at most %d targets", ALIAS_TARGETS_MAX);
-    TRY(db_run(d->db, err, "INSERT OR IGNORE INTO alias(source, target, domain) VALUES(?, ?, ?)", TEXT(c->a), TEXT(c->b),
-               TEXT(c->domain)));
+    TRY(db_run(d->db, err, "INSERT OR IGNORE INTO alias(source, target, domain) VALUES(?, ?, ?)", TEXT(c->a),
+               TEXT(c->b), TEXT(c->domain)));
     return db_changes(d->db) ? ST_OK : err_set(err, ST_EXISTS, "the alias exists");
 }
 
@@ -361,7 +364,8 @@ enum status directory_alias_remove(struct directory *d, struct span from, struct
     return write_change(d, &(struct change){.a = from, .b = to}, alias_remove, err);
 }
 
-/* ---- graves ------------------------------------------------------------------------------------------------------------- */
+/* ---- graves
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static enum status list_graves(struct directory *d, struct span address, struct arena *a, struct span **list,
                                size_t *count, struct err *err)
@@ -398,15 +402,16 @@ enum status directory_close_graves(struct directory *d, struct span address,
 {
     int64_t graves;
     pthread_mutex_lock(&d->lock);
-    enum status st = db_number(d->db, 0, &graves, err, "SELECT count(*) FROM grave WHERE ?1 = '' OR address = ?1",
-                               TEXT(address));
+    enum status st =
+        db_number(d->db, 0, &graves, err, "SELECT count(*) FROM grave WHERE ?1 = '' OR address = ?1", TEXT(address));
     pthread_mutex_unlock(&d->lock);
     if (st != ST_OK || graves == 0)
         return st;
     return write_change(d, &(struct change){.a = address, .remove = remove, .context = context}, close_graves, err);
 }
 
-/* ---- lists -------------------------------------------------------------------------------------------------------------- */
+/* ---- lists
+ * -------------------------------------------------------------------------------------------------------------- */
 
 /* Rows of a query whose one parameter is `value`, as an array of `size` bytes each, filled by fill(). */
 static enum status list_rows(struct directory *d, struct arena *a, const char *sql, struct span value, size_t size,
@@ -453,9 +458,8 @@ static void fill_account(struct arena *a, sqlite3_stmt *s, void *row)
 enum status directory_account_list(struct directory *d, struct arena *a, struct span domain,
                                    struct directory_account **list, size_t *count, struct err *err)
 {
-    return list_rows(d, a,
-                     "SELECT address, id, created_at FROM account WHERE ?1 = '' OR domain = ?1 ORDER BY address", domain,
-                     sizeof **list, fill_account, (void **)list, count, err);
+    return list_rows(d, a, "SELECT address, id, created_at FROM account WHERE ?1 = '' OR domain = ?1 ORDER BY address",
+                     domain, sizeof **list, fill_account, (void **)list, count, err);
 }
 
 static void fill_alias(struct arena *a, sqlite3_stmt *s, void *row)

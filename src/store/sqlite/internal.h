@@ -22,8 +22,8 @@ struct handle {
     struct db *db;
     struct account *account;
     int64_t idle_since_ms;
-    struct handle *next_idle;         /* of the account, last used first */
-    struct handle *newer, *older;     /* of the store */
+    struct handle *next_idle;     /* of the account, last used first */
+    struct handle *newer, *older; /* of the store */
 };
 
 struct store {
@@ -50,9 +50,9 @@ struct account {
     struct span address;
     char *dir, *file;
     uint64_t id;
-    bool is_ready;  /* under opening; set once */
-    bool is_stale;  /* not in the map any more; under store.lock */
-    dev_t device;   /* which file it is: one of the same name made later is another account's */
+    bool is_ready; /* under opening; set once */
+    bool is_stale; /* not in the map any more; under store.lock */
+    dev_t device;  /* which file it is: one of the same name made later is another account's */
     ino_t inode;
     uint32_t refs;    /* under store.lock */
     uint32_t handles; /* idle, leased and being closed; under store.lock */
@@ -92,10 +92,10 @@ struct mailbox_row {
 struct txn_mailbox {
     struct txn_mailbox *next;
     struct mailbox_row row;
-    bool is_dirty;         /* the row must be written */
-    bool is_changed;       /* messages changed: views and watchers care */
+    bool is_dirty;   /* the row must be written */
+    bool is_changed; /* messages changed: views and watchers care */
     bool is_gone;
-    struct seqset *uids;   /* changed, removed and added */
+    struct seqset *uids; /* changed, removed and added */
 };
 
 struct txn {
@@ -103,12 +103,12 @@ struct txn {
     struct handle *handle;
     struct db *db;
     enum txn_mode mode;
-    bool is_broken;        /* a statement failed half-way: may not commit */
-    uint64_t modseq;       /* of this transaction's changes; 0: none yet */
-    uint32_t contents;     /* made under this modseq */
+    bool is_broken;    /* a statement failed half-way: may not commit */
+    uint64_t modseq;   /* of this transaction's changes; 0: none yet */
+    uint32_t contents; /* made under this modseq */
     struct txn_mailbox *mailboxes;
     struct keywords *keywords; /* changed by this transaction, or NULL */
-    bool is_list_changed;  /* names, subscriptions */
+    bool is_list_changed;      /* names, subscriptions */
     struct arena arena;
 };
 
@@ -133,7 +133,8 @@ enum status mailbox_row_store(struct db *db, const struct mailbox_row *row, stru
 /* mailbox_change.c: INBOX and the special-use mailboxes of a new account; runs in the migration's transaction. */
 enum status account_first_mailboxes(struct db *db, struct err *err);
 
-/* ---- message.c, message_range.c, content.c, journal.c ------------------------------------------------------------- */
+/* ---- message.c, message_range.c, content.c, journal.c -------------------------------------------------------------
+ */
 
 /* A range of a mailbox's messages; only those that have all flags of `mask`. */
 struct message_range {
@@ -145,7 +146,8 @@ enum status content_insert(struct txn *t, const struct content *c, content_id *o
 /* One more / one less reference for the contents of these messages; contents without one are deleted. */
 enum status content_retain_range(struct txn *t, struct message_range r, struct err *err);
 enum status content_release_range(struct txn *t, struct message_range r, struct err *err);
-enum status journal_bury_range(struct txn *t, struct txn_mailbox *m, struct message_range r, uint32_t count, struct err *err);
+enum status journal_bury_range(struct txn *t, struct txn_mailbox *m, struct message_range r, uint32_t count,
+                               struct err *err);
 enum status journal_prune(struct txn *t, struct txn_mailbox *m, struct err *err);
 /* All messages of a mailbox, without tombstones: the mailbox itself goes. */
 enum status message_drop_all(struct txn *t, struct txn_mailbox *m, struct err *err);
@@ -155,7 +157,8 @@ enum status message_move_all(struct txn *t, mailbox_id from, mailbox_id to, stru
 /* keyword.c */
 void keywords_free(struct keywords **k);
 
-/* ---- view_load.c ---------------------------------------------------------------------------------------------------- */
+/* ---- view_load.c ----------------------------------------------------------------------------------------------------
+ */
 
 /* The view that follows `base` when this transaction commits. */
 enum status view_next(struct txn *t, const struct txn_mailbox *m, const struct view *base, struct view **out,

@@ -1,9 +1,10 @@
 /*
  * journal.c - tombstones: which messages a mailbox has lost since a modseq, and forgetting that after a while.
  *
- * A mailbox keeps at most TOMBSTONES_MAX of them and none older than TOMBSTONE_DAYS. mailbox.journal_modseq is the modseq up to
- * which they may be missing; who asks for an older state is told that it cannot be had. Pruning reads the mailbox's tombstones
- * whole, so it runs when the count is over its bound (and then makes room for a quarter more) and else once a day.
+ * A mailbox keeps at most TOMBSTONES_MAX of them and none older than TOMBSTONE_DAYS. mailbox.journal_modseq is the
+ * modseq up to which they may be missing; who asks for an older state is told that it cannot be had. Pruning reads the
+ * mailbox's tombstones whole, so it runs when the count is over its bound (and then makes room for a quarter more) and
+ * else once a day.
  */
 #include "base/clock.h"
 #include "store/sqlite/internal.h"

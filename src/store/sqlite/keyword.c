@@ -1,8 +1,8 @@
 /*
  * keyword.c - an account's keywords: name number k is bit FLAG_KEYWORD_SHIFT + k of a message's flags, for ever.
  *
- * The list only grows and is short, so it is read once per open account and kept as an immutable, counted array. A writer
- * that adds a name works on a copy, which becomes the account's when it commits.
+ * The list only grows and is short, so it is read once per open account and kept as an immutable, counted array. A
+ * writer that adds a name works on a copy, which becomes the account's when it commits.
  */
 #include <stdlib.h>
 #include "base/mem.h"
@@ -33,8 +33,8 @@ static void add_name(struct keywords *k, struct span name)
         k->names[k->count++] = span_of(mem_cstr(name.p, name.len), name.len);
 }
 
-/* The list as this transaction sees it, a new reference. It may be newer than a reader's snapshot: that does no harm, as
- * names are never taken away. */
+/* The list as this transaction sees it, a new reference. It may be newer than a reader's snapshot: that does no harm,
+ * as names are never taken away. */
 static enum status current(struct txn *t, struct keywords **out, struct err *err)
 {
     struct account *a = t->account;

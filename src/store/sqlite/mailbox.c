@@ -3,8 +3,9 @@
 #include "store/sqlite/internal.h"
 #include "base/banned.h"
 
-#define ROW_COLUMNS \
-    "id, uidvalidity, uidnext, messages, unseen, deleted, recent_from, size, highest_modseq, special_use, is_noselect, " \
+#define ROW_COLUMNS                                                                                                    \
+    "id, uidvalidity, uidnext, messages, unseen, deleted, recent_from, size, highest_modseq, special_use, "            \
+    "is_noselect, "                                                                                                    \
     "tombstones, journal_modseq, journal_pruned_utc"
 enum { NAME_COLUMN = 14, SUBSCRIBED_COLUMN = 15 };
 #define LISTED ROW_COLUMNS ", name, EXISTS(SELECT 1 FROM subscription s WHERE s.name = mailbox.name)"

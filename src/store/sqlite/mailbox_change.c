@@ -1,10 +1,10 @@
 /*
  * mailbox_change.c - making, deleting, renaming and subscribing mailboxes.
  *
- * UIDVALIDITY. Values come from one rising number of the account, never below the clock's seconds, so that a mailbox made
- * anew under an old name has a greater one, even where the whole account was made anew. A mailbox keeps its value when it
- * is renamed, unless a name has lost a greater one before (account.uidvalidity_gone): then the new name might have been known
- * under that greater value, and the mailbox gets a fresh one (RFC 3501 §2.3.1.1, §6.3.5).
+ * UIDVALIDITY. Values come from one rising number of the account, never below the clock's seconds, so that a mailbox
+ * made anew under an old name has a greater one, even where the whole account was made anew. A mailbox keeps its value
+ * when it is renamed, unless a name has lost a greater one before (account.uidvalidity_gone): then the new name might
+ * have been known under that greater value, and the mailbox gets a fresh one (RFC 3501 §2.3.1.1, §6.3.5).
  */
 #include "base/clock.h"
 #include "store/sqlite/internal.h"
@@ -16,7 +16,8 @@ static struct span parent_of(struct span name)
     return slash == SPAN_NPOS ? SPAN_NONE : span_take(name, slash);
 }
 
-/* ---- making ------------------------------------------------------------------------------------------------------- */
+/* ---- making -------------------------------------------------------------------------------------------------------
+ */
 
 static enum status next_uidvalidity(struct db *db, uint32_t *out, struct err *err)
 {
@@ -52,8 +53,8 @@ enum status account_first_mailboxes(struct db *db, struct err *err)
         struct span name;
         enum special_use use;
     } first[] = {
-        {SPAN_INIT("INBOX"), USE_NONE},     {SPAN_INIT("Drafts"), USE_DRAFTS}, {SPAN_INIT("Sent"), USE_SENT},
-        {SPAN_INIT("Junk"), USE_JUNK},      {SPAN_INIT("Trash"), USE_TRASH},   {SPAN_INIT("Archive"), USE_ARCHIVE},
+        {SPAN_INIT("INBOX"), USE_NONE}, {SPAN_INIT("Drafts"), USE_DRAFTS}, {SPAN_INIT("Sent"), USE_SENT},
+        {SPAN_INIT("Junk"), USE_JUNK},  {SPAN_INIT("Trash"), USE_TRASH},   {SPAN_INIT("Archive"), USE_ARCHIVE},
     };
     TRY(db_run_plain(db, err, "INSERT INTO account(id, modseq, uidvalidity, uidvalidity_gone) VALUES(1, 1, 0, 0)"));
     for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
@@ -84,7 +85,8 @@ static enum status revive(struct txn *t, mailbox_id id, enum special_use use, st
     return ST_OK;
 }
 
-static enum status create_checked(struct txn *t, struct span name, enum special_use use, mailbox_id *id, struct err *err)
+static enum status create_checked(struct txn *t, struct span name, enum special_use use, mailbox_id *id,
+                                  struct err *err)
 {
     int64_t old, total;
     TRY(id_of(t, name, &old, err));
@@ -121,7 +123,8 @@ enum status mailbox_create(struct txn *t, struct span name, enum special_use use
     return create_checked(t, name, use, id, err);
 }
 
-/* ---- deleting ------------------------------------------------------------------------------------------------------ */
+/* ---- deleting ------------------------------------------------------------------------------------------------------
+ */
 
 /* Bounds of the names below `name`: name/ <= x < name0, as '0' follows '/'. */
 static void children_of(struct txn *t, struct span name, struct span *from, struct span *to)
@@ -177,7 +180,8 @@ enum status mailbox_delete(struct txn *t, struct span name, struct err *err)
     return ST_OK;
 }
 
-/* ---- renaming ------------------------------------------------------------------------------------------------------ */
+/* ---- renaming ------------------------------------------------------------------------------------------------------
+ */
 
 /* Names, ids and UIDVALIDITYs of a mailbox and what is below it. */
 struct renamed {
@@ -269,7 +273,8 @@ enum status mailbox_rename(struct txn *t, struct span from, struct span to, stru
     return rename_tree(t, from, to, err);
 }
 
-/* ---- subscribing, \Recent -------------------------------------------------------------------------------------------- */
+/* ---- subscribing, \Recent
+ * -------------------------------------------------------------------------------------------- */
 
 enum { SUBSCRIPTIONS_MAX = MAILBOXES_MAX * 2 };
 

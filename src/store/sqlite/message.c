@@ -62,8 +62,8 @@ static enum status change_range(struct txn *t, struct txn_mailbox *m, struct seq
     while (db_row(t->db, s, &st, err)) {
         uint32_t uid = column_u32(s, 0);
         uint64_t before = column_u64(s, 1), after = (before & rule.keep) | rule.set;
-        m->row.unseen += (uint32_t)!(after & FLAG_SEEN) - (uint32_t)!(before & FLAG_SEEN);
-        m->row.deleted += (uint32_t)!!(after & FLAG_DELETED) - (uint32_t)!!(before & FLAG_DELETED);
+        m->row.unseen += (uint32_t) !(after & FLAG_SEEN) - (uint32_t) !(before & FLAG_SEEN);
+        m->row.deleted += (uint32_t) !!(after & FLAG_DELETED) - (uint32_t) !!(before & FLAG_DELETED);
         txn_changed(t, m, uid, uid);
         found++;
     }

@@ -1,14 +1,14 @@
 /*
  * message_range.c - copying, moving and removing messages, by ranges of uids.
  *
- * Each range is first read once (uids, flags, sizes), for the counters and for the answer to the client; then a few INSERT ... SELECT and
- * DELETE statements do the work. Contents are never copied.
+ * Each range is first read once (uids, flags, sizes), for the counters and for the answer to the client; then a few
+ * INSERT ... SELECT and DELETE statements do the work. Contents are never copied.
  */
 #include "base/clock.h"
 #include "store/sqlite/internal.h"
 #include "base/banned.h"
 
-#define RANGE "mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND flags & ?4 = ?4"
+#define RANGE           "mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND flags & ?4 = ?4"
 #define RANGE_VALUES(r) INT((r).mailbox), INT((r).first), INT((r).last), INT((r).mask)
 
 struct totals {
@@ -58,7 +58,8 @@ static void note_changed(struct txn *t, struct txn_mailbox *m, const struct seqs
         txn_changed(t, m, uids->ranges[i].first, uids->ranges[i].last);
 }
 
-/* ---- copying -------------------------------------------------------------------------------------------------------- */
+/* ---- copying --------------------------------------------------------------------------------------------------------
+ */
 
 /* Puts the range's messages at the end of `to`, with uids from to->row.uidnext. */
 static enum status append_range(struct txn *t, struct message_range r, struct txn_mailbox *to, struct totals n,
@@ -152,10 +153,11 @@ enum status message_move_all(struct txn *t, mailbox_id from, mailbox_id to, stru
     return message_move(t, from, all, to, &t->arena, &ignored, err);
 }
 
-/* ---- removing --------------------------------------------------------------------------------------------------------- */
+/* ---- removing
+ * --------------------------------------------------------------------------------------------------------- */
 
-enum status message_expunge(struct txn *t, mailbox_id in, const struct seqset *uids, bool only_deleted,
-                            struct arena *a, struct seqset **removed, struct err *err)
+enum status message_expunge(struct txn *t, mailbox_id in, const struct seqset *uids, bool only_deleted, struct arena *a,
+                            struct seqset **removed, struct err *err)
 {
     struct txn_mailbox *m;
     TRY(txn_need(t, true, err));

@@ -4,8 +4,8 @@
  * A delivery touches few pages: one content row (its bytes lie in overflow pages), one message row and one mailbox row;
  * no other table and no index. That is why
  *   - message is WITHOUT ROWID on (mailbox, uid): the table is its only index;
- *   - counters, UIDNEXT and modseq live in the mailbox row. The account's modseq is the greatest of its mailboxes' (and of
- *     account.modseq, which keeps those of mailboxes that are gone); the open account holds it in memory;
+ *   - counters, UIDNEXT and modseq live in the mailbox row. The account's modseq is the greatest of its mailboxes' (and
+ * of account.modseq, which keeps those of mailboxes that are gone); the open account holds it in memory;
  *   - a content's id is made from the modseq that brought it, so no counter is needed to never use one twice;
  *   - reference counts are a table of their own, with rows only for contents that more than one message has: changing a
  *     count in the content row would write the whole body again;
@@ -37,7 +37,7 @@ static const char version_1[] =
     "  special_use INTEGER NOT NULL,"
     "  is_noselect INTEGER NOT NULL,"
     "  tombstones INTEGER NOT NULL,"
-    "  journal_modseq INTEGER NOT NULL,"    /* tombstones up to this modseq may have been pruned */
+    "  journal_modseq INTEGER NOT NULL," /* tombstones up to this modseq may have been pruned */
     "  journal_pruned_utc INTEGER NOT NULL);"
     "CREATE TABLE subscription(name TEXT PRIMARY KEY NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE keyword(number INTEGER PRIMARY KEY, name TEXT NOT NULL);"
@@ -49,10 +49,10 @@ static const char version_1[] =
     "  body BLOB NOT NULL,"
     "  bodystructure BLOB NOT NULL,"
     "  parts BLOB NOT NULL,"
-    "  data BLOB NOT NULL);"                /* the first CONTENT_INLINE_BYTES */
-    "CREATE TABLE chunk("                   /* the rest, in pieces of CONTENT_CHUNK_BYTES */
+    "  data BLOB NOT NULL);" /* the first CONTENT_INLINE_BYTES */
+    "CREATE TABLE chunk("    /* the rest, in pieces of CONTENT_CHUNK_BYTES */
     "  content INTEGER NOT NULL,"
-    "  idx INTEGER NOT NULL,"               /* from 0 */
+    "  idx INTEGER NOT NULL," /* from 0 */
     "  data BLOB NOT NULL,"
     "  PRIMARY KEY(content, idx)) WITHOUT ROWID;"
     "CREATE TABLE content_refs(content INTEGER PRIMARY KEY, refs INTEGER NOT NULL);" /* those with refs > 1 */
@@ -98,7 +98,7 @@ static enum status run_missing(struct db *db, const struct migration *list, int 
     if (from == 0 && first)
         TRY(first(db, err));
     char sql[64];
-    snprintf(sql, sizeof sql, "PRAGMA user_version=%d", count);
+    (void)snprintf(sql, sizeof sql, "PRAGMA user_version=%d", count);
     int rc = sqlite3_exec(db->conn, sql, NULL, NULL, NULL);
     return rc == SQLITE_OK ? ST_OK : db_error(db, rc, sql, err);
 }
@@ -113,9 +113,10 @@ enum status schema_migrate(struct db *db, const struct migration *list, int coun
     TRY(db_begin_write(db, err));
     enum status st = user_version(db, &version, err); /* another process may have been faster */
     if (st == ST_OK && (version > count || version < 0))
-        st = err_set_operator(err, ST_UNSUPPORTED, "internal error, try again later",
-                              "%s: made by a newer version (layout %d, this program knows up to %d); install that version",
-                              sqlite3_db_filename(db->conn, "main"), version, count);
+        st = err_set_operator(
+            err, ST_UNSUPPORTED, "internal error, try again later",
+            "%s: made by a newer version (layout %d, this program knows up to %d); install that version",
+            sqlite3_db_filename(db->conn, "main"), version, count);
     if (st == ST_OK)
         st = run_missing(db, list, version, count, first, err);
     if (st == ST_OK)

@@ -1,10 +1,10 @@
 /*
  * txn.c - transactions: from a leased connection to a published commit.
  *
- * A writer collects, per mailbox, the numbers of its row and the uids it touched. At commit the rows are written once each;
- * the views that are in memory get their successors from the touched uids, read in the same transaction; then SQLite
- * commits; then, with the writer's lock still held so that publications come in commit order, the views, the keywords and the
- * modseq become the current ones. Watchers are poked after the lock is released.
+ * A writer collects, per mailbox, the numbers of its row and the uids it touched. At commit the rows are written once
+ * each; the views that are in memory get their successors from the touched uids, read in the same transaction; then
+ * SQLite commits; then, with the writer's lock still held so that publications come in commit order, the views, the
+ * keywords and the modseq become the current ones. Watchers are poked after the lock is released.
  */
 #include <stdlib.h>
 #include "base/mem.h"
@@ -148,7 +148,8 @@ enum status txn_flush(struct txn *t, struct err *err)
     return ST_OK;
 }
 
-/* ---- commit -------------------------------------------------------------------------------------------------------- */
+/* ---- commit --------------------------------------------------------------------------------------------------------
+ */
 
 /* A mailbox's view before and after this commit, both referenced; next NULL: not in memory, or gone. */
 struct succession {

@@ -2,7 +2,8 @@
  * view_load.c - views from rows: loading, following a commit, and rebuilding a past state.
  *
  * A load runs in a read transaction of its own. Where commits keep coming between its snapshot and its end (see
- * view_cache.c), the third try takes the writer's lock, so that a busy mailbox cannot keep its view from ever being kept.
+ * view_cache.c), the third try takes the writer's lock, so that a busy mailbox cannot keep its view from ever being
+ * kept.
  */
 #include "store/sqlite/internal.h"
 #include "base/banned.h"
@@ -40,7 +41,8 @@ static enum status add_rows(struct db *db, struct view_build *b, mailbox_id mail
     return st;
 }
 
-/* ---- following a commit ------------------------------------------------------------------------------------------------ */
+/* ---- following a commit
+ * ------------------------------------------------------------------------------------------------ */
 
 enum status view_next(struct txn *t, const struct txn_mailbox *m, const struct view *base, struct view **out,
                       struct err *err)
@@ -63,7 +65,8 @@ enum status view_next(struct txn *t, const struct txn_mailbox *m, const struct v
     return ST_OK;
 }
 
-/* ---- loading ----------------------------------------------------------------------------------------------------------- */
+/* ---- loading
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static enum status read_view(struct account *a, mailbox_id id, struct view **out, struct err *err)
 {
@@ -126,11 +129,12 @@ struct view *view_peek(struct account *a, mailbox_id id)
     return view_cache_get(&a->store->views, &a->views, id);
 }
 
-/* ---- a past state ------------------------------------------------------------------------------------------------------ */
+/* ---- a past state
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* Uids that were there at `modseq` and are not any more. */
-static enum status buried_since(struct account *a, mailbox_id id, uint64_t modseq, uint32_t uidnext, struct arena *arena,
-                                struct seqset *out, struct err *err)
+static enum status buried_since(struct account *a, mailbox_id id, uint64_t modseq, uint32_t uidnext,
+                                struct arena *arena, struct seqset *out, struct err *err)
 {
     AUTO(txn) t = NULL;
     struct mailbox_row row;
@@ -139,9 +143,8 @@ static enum status buried_since(struct account *a, mailbox_id id, uint64_t modse
     if (modseq < row.journal_modseq)
         return err_set(err, ST_STATE, "the mailbox has changed too much since");
     sqlite3_stmt *s;
-    TRY(db_query(t->db, &s, err,
-                 "SELECT uid FROM tombstone WHERE mailbox = ? AND uid < ? AND modseq > ? ORDER BY uid", INT(id),
-                 INT(uidnext), INT(modseq)));
+    TRY(db_query(t->db, &s, err, "SELECT uid FROM tombstone WHERE mailbox = ? AND uid < ? AND modseq > ? ORDER BY uid",
+                 INT(id), INT(uidnext), INT(modseq)));
     enum status st;
     while (db_row(t->db, s, &st, err))
         seqset_add(arena, out, column_u32(s, 0), column_u32(s, 0));
@@ -174,7 +177,8 @@ static void add_present(struct view_build *b, const struct view *now, uint32_t *
 /* As add_present; chunks without a change since are shared. */
 static void add_chunks(struct view_build *b, const struct view *now, uint32_t *seq, uint32_t until, uint64_t modseq)
 {
-    for (uint32_t i = *seq <= now->count ? view_chunk_of_seq(now, *seq) : 0; i < now->chunk_count && *seq <= now->count; i++) {
+    for (uint32_t i = *seq <= now->count ? view_chunk_of_seq(now, *seq) : 0; i < now->chunk_count && *seq <= now->count;
+         i++) {
         struct view_chunk *c = now->chunks[i];
         uint32_t end = now->starts[i] + c->count; /* the chunk's last sequence number */
         uint32_t last_uid = c->messages[c->count - 1].uid;
