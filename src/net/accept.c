@@ -16,7 +16,7 @@
 #include "sys/channel.h"
 #include "base/banned.h"
 
-enum { ACCEPT_BATCH = 64, OUT_OF_FDS_PAUSE_MS = 1000 };
+enum { ACCEPT_BATCH = 64, OUT_OF_FDS_PAUSE_MS = 1000, REFUSAL_LOG_MS = 1000 };
 
 union address {
     struct sockaddr any;
@@ -69,17 +69,31 @@ static bool may_enter(struct server *sv, struct session *s)
 {
     bool may = atomic_load(&sv->session_count) < atomic_load(&sv->sessions_max);
     if (may && s->limit_key_len)
-        may = limiter_enter(sv->addresses, span_of(s->limit_key, s->limit_key_len), atomic_load(&sv->sessions_per_address));
+        may = limiter_enter(sv->addresses, span_of(s->limit_key, s->limit_key_len),
+                            atomic_load(&sv->sessions_per_address));
     if (!may)
         s->limit_key_len = 0; /* not counted, so nothing to give back */
     return may;
 }
 
-static void refuse(struct session *s)
+/* At most one line a second: a flood of connections must not become a flood of lines. */
+static void log_refusal(struct server *sv, const struct session *s)
 {
+    int64_t now_ms = clock_mono_ms();
+    sv->refused++;
+    if (now_ms < sv->refusal_log_ms)
+        return;
     struct log_line l;
     session_log_begin(s, &l, LOG_WARN, "session_limit");
+    log_u64(&l, "refused", sv->refused);
     log_end(&l);
+    sv->refused = 0;
+    sv->refusal_log_ms = now_ms + REFUSAL_LOG_MS;
+}
+
+static void refuse(struct session *s)
+{
+    log_refusal(s->server, s);
     if (!s->source->listener.is_implicit_tls && s->protocol->goodbye) {
         size_t n;
         s->protocol->goodbye(s, BYE_LIMIT);
@@ -124,7 +138,8 @@ void accept_listening(struct server *sv, bool is_listening)
 static void pause_accepting(struct server *sv)
 {
     if (!sv->has_told_shortage)
-        log_text(LOG_ERROR, "accept_failed", "out of descriptors or memory (%s); new connections wait", strerror(errno));
+        log_text(LOG_ERROR, "accept_failed", "out of descriptors or memory (%s); new connections wait",
+                 strerror(errno));
     sv->has_told_shortage = true;
     accept_listening(sv, false);
 }

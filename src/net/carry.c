@@ -1,9 +1,9 @@
 /*
  * carry.c - a session that only carries bytes between its client and another socket (the gate after login).
  *
- * Each direction is read only when it has nothing left over, so at most one read's worth (CARRY_BYTES) waits in each, on the
- * heap while it waits and nowhere when all is well. Ends are passed on: the far side's end closes the client after the last byte;
- * the client's end becomes a FIN towards the far side, which then has its say until it closes.
+ * Each direction is read only when it has nothing left over, so at most one read's worth (CARRY_BYTES) waits in each,
+ * on the heap while it waits and nowhere when all is well. Ends are passed on: the far side's end closes the client
+ * after the last byte; the client's end becomes a FIN towards the far side, which then has its say until it closes.
  *
  * The far side keeps the session's idle time. Here is only a deadline for who stops taking bytes.
  */
@@ -29,10 +29,10 @@ struct carry {
     int fd;
     uint32_t armed_events; /* 0: not armed */
     bool is_in_epoll;
-    bool has_shut;         /* the client's end was passed on */
+    bool has_shut;                              /* the client's end was passed on */
     bool client_wants_write, client_wants_read; /* what a blocked write to the client waits for */
     bool read_wants_write;                      /* TLS must write before the client can be read */
-    struct flow up, down;  /* to the far side, to the client */
+    struct flow up, down;                       /* to the far side, to the client */
 };
 
 struct carry *carry_new(int fd)

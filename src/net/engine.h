@@ -27,19 +27,19 @@ enum {
     STATE_RUNNING = 2, /* the worker's */
     STATE_DEAD = 3,    /* buried: nothing may be done any more */
     STATE_MASK = 3,
-    BIT_READY = 4,         /* the client's socket has something */
-    BIT_SECOND_READY = 8,  /* carry's other fd has something */
-    BIT_POKED = 16,        /* session_poke() */
-    BIT_TIMEOUT = 32,      /* the deadline may have passed: look at the clock */
-    BIT_SHUTDOWN = 64      /* the server stops */
+    BIT_READY = 4,        /* the client's socket has something */
+    BIT_SECOND_READY = 8, /* carry's other fd has something */
+    BIT_POKED = 16,       /* session_poke() */
+    BIT_TIMEOUT = 32,     /* the deadline may have passed: look at the clock */
+    BIT_SHUTDOWN = 64     /* the server stops */
 };
 
 enum phase {
     PHASE_HANDSHAKE, /* TLS */
     PHASE_START,
-    PHASE_OPEN,      /* the protocol's */
+    PHASE_OPEN, /* the protocol's */
     PHASE_CARRY,
-    PHASE_LINGER,    /* everything is said; until the peer has closed too */
+    PHASE_LINGER, /* everything is said; until the peer has closed too */
     PHASE_END
 };
 
@@ -89,34 +89,34 @@ struct session {
     struct stream stream;
     struct tls_context *tls; /* during the handshake */
     struct carry *carry;
-    struct worker *worker;   /* while running */
+    struct worker *worker; /* while running */
 
-    char *rest;              /* while parked: unread input */
+    char *rest; /* while parked: unread input */
     uint32_t rest_len;
     uint32_t input_max;
-    struct strbuf out;       /* out.p[out_at..out.len) is to be sent */
+    struct strbuf out; /* out.p[out_at..out.len) is to be sent */
     size_t out_at;
 
     struct timer timer;
-    int64_t since_ms;        /* when the wait for input, the handshake or the lingering began */
-    int64_t window_ms;       /* when the progress window began */
-    int64_t pause_until_ms;  /* 0: no pause */
+    int64_t since_ms;       /* when the wait for input, the handshake or the lingering began */
+    int64_t window_ms;      /* when the progress window began */
+    int64_t pause_until_ms; /* 0: no pause */
     int64_t idle_ms, command_ms;
-    size_t moved;            /* bytes in this window; while lingering, bytes thrown away */
+    size_t moved; /* bytes in this window; while lingering, bytes thrown away */
 
-    uint8_t phase;           /* enum phase */
-    uint8_t next_step;       /* enum next: what the protocol wants */
-    uint8_t progress;        /* enum progress */
+    uint8_t phase;     /* enum phase */
+    uint8_t next_step; /* enum next: what the protocol wants */
+    uint8_t progress;  /* enum progress */
     uint8_t stuck;
     uint8_t limit_key_len;
-    bool has_started;        /* start() was called */
-    bool is_readable;        /* the socket may have input */
-    bool is_armed;           /* epoll will say READY for armed_events */
+    bool has_started; /* start() was called */
+    bool is_readable; /* the socket may have input */
+    bool is_armed;    /* epoll will say READY for armed_events */
     bool is_in_epoll;
     bool is_in_body;
-    bool is_hasty;           /* closes although not all output went out */
-    bool is_secured;         /* the handshake was STARTTLS's */
-    bool wants_write;        /* TLS must write before it can read */
+    bool is_hasty;    /* closes although not all output went out */
+    bool is_secured;  /* the handshake was STARTTLS's */
+    bool wants_write; /* TLS must write before it can read */
     uint32_t armed_events;
     uint8_t limit_key[8];
 
@@ -168,8 +168,10 @@ struct server {
     uint64_t next_id;
     bool is_stopping;
     int64_t stop_at_ms;
-    int64_t accept_again_ms;             /* out of descriptors: when to try again; 0: accepting */
-    bool has_told_shortage;              /* logged once until a connection is accepted again */
+    int64_t accept_again_ms; /* out of descriptors: when to try again; 0: accepting */
+    uint64_t refused;        /* connections over a limit since the last line about it */
+    int64_t refusal_log_ms;  /* when the next may be written */
+    bool has_told_shortage;  /* logged once until a connection is accepted again */
 };
 
 /* The low bits of epoll's pointer say what it points to. */

@@ -1,12 +1,12 @@
 /*
  * loop.c - the loop thread: it waits for everything and does nothing long itself.
  *
- * One turn: bury the dead (no batch of events is open now, so no event can still point to them), start workers where they are
- * short, wake sessions whose deadline has passed, queue the tasks that are due; then wait in epoll_wait for at most the time until
- * the next of these; then hand every event of the batch to its session as a bit.
+ * One turn: bury the dead (no batch of events is open now, so no event can still point to them), start workers where
+ * they are short, wake sessions whose deadline has passed, queue the tasks that are due; then wait in epoll_wait for at
+ * most the time until the next of these; then hand every event of the batch to its session as a bit.
  *
- * Other threads reach the loop through what they leave (graveyard, timers, stop request) and one eventfd; however many wake it at
- * once, it is written once.
+ * Other threads reach the loop through what they leave (graveyard, timers, stop request) and one eventfd; however many
+ * wake it at once, it is written once.
  */
 #include <errno.h>
 #include <sys/epoll.h>
@@ -30,7 +30,8 @@ static void woken(struct server *sv)
 {
     uint64_t count;
     (void)!read(sv->wake.fd, &count, sizeof count);
-    atomic_store(&sv->is_woken, false); /* from here on a new wake-up is written again; the turn that follows sees all before */
+    atomic_store(&sv->is_woken,
+                 false); /* from here on a new wake-up is written again; the turn that follows sees all before */
 }
 
 static void bury_the_dead(struct server *sv)

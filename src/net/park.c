@@ -3,16 +3,17 @@
  *
  * Parking has an order, and the order is the whole trick:
  *
- *   1. give the worker's buffers back (only an incomplete command and unsent output stay, in blocks of their exact size)
+ *   1. give the worker's buffers back (only an incomplete command and unsent output stay, in blocks of their exact
+ * size)
  *   2. set the deadline, arm epoll; both may fire at once, which sets bits in the word while the session still RUNs
  *   3. compare-exchange RUNNING without bits -> PARKED
  *
- * Where 3 fails, something happened since the session last looked: it takes its buffers again and looks. Where it succeeds, the
- * next bit anybody sets finds PARKED and queues the session. So no event is lost, and nobody needs a lock. After a successful
- * exchange this thread must not touch the session again: another may already run it.
+ * Where 3 fails, something happened since the session last looked: it takes its buffers again and looks. Where it
+ * succeeds, the next bit anybody sets finds PARKED and queues the session. So no event is lost, and nobody needs a
+ * lock. After a successful exchange this thread must not touch the session again: another may already run it.
  *
- * Deadlines are computed here and nowhere else. A TIMEOUT bit only makes the session look: it tries its I/O once more and comes
- * here again, where the deadline is then found to have passed.
+ * Deadlines are computed here and nowhere else. A TIMEOUT bit only makes the session look: it tries its I/O once more
+ * and comes here again, where the deadline is then found to have passed.
  */
 #include <assert.h>
 #include <errno.h>
@@ -133,8 +134,8 @@ static void session_assert_parkable(const struct session *s, enum park why)
     (void)why;
 }
 
-/* Which events end this wait; 0: only the deadline or a poke does, and epoll must stay silent (it reports a hang-up even
- * to those who asked for nothing). */
+/* Which events end this wait; 0: only the deadline or a poke does, and epoll must stay silent (it reports a hang-up
+ * even to those who asked for nothing). */
 static uint32_t events_of(const struct session *s, enum park why)
 {
     switch (why) {

@@ -1,10 +1,12 @@
 /*
  * protocol.c - calling the protocol: commands out of the buffer, answers into the socket.
  *
- * The loop below does whatever the protocol's last answer (enum next) allows, until only the peer or the clock can bring it further:
+ * The loop below does whatever the protocol's last answer (enum next) allows, until only the peer or the clock can
+ * bring it further:
  *
- *   - output goes out when nothing more can be run without waiting, or when it is above SESSION_OUT_HIGH; where the socket is full, the
- *     session parks for output and neither reads nor runs commands, so a client that does not read makes nothing grow
+ *   - output goes out when nothing more can be run without waiting, or when it is above SESSION_OUT_HIGH; where the
+ * socket is full, the session parks for output and neither reads nor runs commands, so a client that does not read
+ * makes nothing grow
  *   - the socket is read only when the buffer holds no complete command
  *   - poke() comes between commands, with all output sent
  *   - a shutdown is told as soon as no command runs
@@ -135,6 +137,8 @@ static enum park read_more(struct session *s)
         s->next_step = NEXT_AGAIN;
         return PARK_NONE;
     }
+    if (io == IO_EOF)
+        stream_finish(&s->stream); /* RFC 8446 §6.1: close_notify is answered */
     return io == IO_EOF || io == IO_ERROR ? session_end(s) : PARK_INPUT;
 }
 
@@ -153,7 +157,8 @@ static enum park finish(struct session *s)
 
 static enum park begin_tls(struct session *s)
 {
-    session_consume(s, session_unread(s)); /* RFC 3207 §4.2, RFC 9051 §6.2.1: nothing said in clear counts behind the handshake */
+    session_consume(
+        s, session_unread(s)); /* RFC 3207 §4.2, RFC 9051 §6.2.1: nothing said in clear counts behind the handshake */
     if (s->stream.ssl || !s->source->listener.has_tls)
         return session_end(s);
     s->is_secured = true;

@@ -1,7 +1,8 @@
 /*
  * run.c - one job of a session: from the queue to the next park.
  *
- * The ownership word (engine.h) has a state and bits. Bits are set by anybody, at any time; a state is changed only along
+ * The ownership word (engine.h) has a state and bits. Bits are set by anybody, at any time; a state is changed only
+ * along
  *
  *   PARKED  -> QUEUED    by whoever sets a bit and finds PARKED (session_signal); the winner queues the session, once
  *   QUEUED  -> RUNNING   by the worker that took it from the queue
@@ -9,11 +10,11 @@
  *   RUNNING -> QUEUED    by its worker, when others wait for their turn
  *   RUNNING -> DEAD      by its worker, at the end
  *
- * A READY bit is a hint to try the socket, a TIMEOUT bit to look at the clock; neither says that anything is really there. So late
- * events of an epoll batch do no harm, and epoll is not a lock.
+ * A READY bit is a hint to try the socket, a TIMEOUT bit to look at the clock; neither says that anything is really
+ * there. So late events of an epoll batch do no harm, and epoll is not a lock.
  *
- * A dead session's memory stays until the loop has finished the batch of events in which its pointer may still stand: the
- * worker puts it into the graveyard, the loop empties that before it asks epoll for the next batch.
+ * A dead session's memory stays until the loop has finished the batch of events in which its pointer may still stand:
+ * the worker puts it into the graveyard, the loop empties that before it asks epoll for the next batch.
  */
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -120,8 +121,8 @@ static enum park handshake_advance(struct session *s)
     }
 }
 
-/* After the last words: reads until the peer closes too, so that the kernel does not answer its late bytes with a reset, which
- * would take the last words back from it. */
+/* After the last words: reads until the peer closes too, so that the kernel does not answer its late bytes with a
+ * reset, which would take the last words back from it. */
 static enum park linger_advance(struct session *s)
 {
     for (;;) {

@@ -17,8 +17,8 @@
 enum {
     WORKERS_DEFAULT = 64,
     SESSIONS_DEFAULT = 100 * 1000,
-    ARENAS_MAX = 2,                 /* threads come and go; an arena of each would keep what it once had */
-    MMAP_FROM_BYTES = 256 * 1024,   /* fixed, or glibc would raise it and keep big buffers in the heap's midst */
+    ARENAS_MAX = 2,               /* threads come and go; an arena of each would keep what it once had */
+    MMAP_FROM_BYTES = 256 * 1024, /* fixed, or glibc would raise it and keep big buffers in the heap's midst */
     TRIM_EVERY_MS = 30 * 1000
 };
 

@@ -12,7 +12,7 @@ struct ssl_st;
 struct stream {
     struct ssl_st *ssl; /* NULL: plain */
     int fd;
-    bool is_broken;     /* a TLS error happened: nothing more may be asked of ssl */
+    bool is_broken; /* a TLS error happened: nothing more may be asked of ssl */
 };
 
 enum io {

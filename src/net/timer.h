@@ -1,9 +1,10 @@
 /*
  * timer.h - deadlines: a heap of them, and lazy re-linking.
  *
- * A session sets a deadline each time it parks, nearly always later than the one before. So the heap keeps the time at which a
- * timer was last linked, and a later deadline only changes a number: when the old time comes, timers_expired() sees that there is
- * more to wait for and links it anew. Setting a deadline may be done by any thread; timers_expired() is the loop's.
+ * A session sets a deadline each time it parks, nearly always later than the one before. So the heap keeps the time at
+ * which a timer was last linked, and a later deadline only changes a number: when the old time comes, timers_expired()
+ * sees that there is more to wait for and links it anew. Setting a deadline may be done by any thread; timers_expired()
+ * is the loop's.
  */
 #pragma once
 #include <pthread.h>

@@ -1,8 +1,8 @@
 /*
  * tls.c - contexts: one SSL_CTX for each certificate chain, chosen by SNI (tls.h).
  *
- * What a parked TLS session costs is decided here: read and write buffers are released when empty, no session cache is kept,
- * and a client gets one stateless ticket.
+ * What a parked TLS session costs is decided here: read and write buffers are released when empty, no session cache is
+ * kept, and a client gets one stateless ticket.
  */
 #include <openssl/err.h>
 #include <openssl/pem.h>

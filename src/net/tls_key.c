@@ -1,12 +1,12 @@
 /*
  * tls_key.c - a key whose private half is somewhere else (DESIGN: only the vault has it).
  *
- * OpenSSL calls the RSA and EC method tables of such a "foreign" key directly instead of exporting the key to a provider. Only signing is
- * replaced. For RSA all padding is done here and what leaves is one raw private operation on a number of the modulus's size, so
- * that TLS 1.2's PKCS #1 and TLS 1.3's PSS are one verb; for ECDSA it is the digest.
+ * OpenSSL calls the RSA and EC method tables of such a "foreign" key directly instead of exporting the key to a
+ * provider. Only signing is replaced. For RSA all padding is done here and what leaves is one raw private operation on
+ * a number of the modulus's size, so that TLS 1.2's PKCS #1 and TLS 1.3's PSS are one verb; for ECDSA it is the digest.
  *
- * The method tables are OpenSSL's old interface, deprecated in 3.0 and still the only one that takes a few lines; a provider
- * would be the other way. This file alone uses it.
+ * The method tables are OpenSSL's old interface, deprecated in 3.0 and still the only one that takes a few lines; a
+ * provider would be the other way. This file alone uses it.
  */
 #define OPENSSL_API_COMPAT 0x10100000L
 #define OPENSSL_SUPPRESS_DEPRECATED

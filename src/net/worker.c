@@ -1,9 +1,10 @@
 /*
  * worker.c - see worker.h.
  *
- * How many threads? Up to twice the processors they are started as soon as a job waits. Beyond that a waiting job says only
- * that the processors are busy, unless it waits for long: then the workers are blocked (fdatasync, another role), and one
- * more thread is started each millisecond until nothing waits. Threads that found nothing to do for ten seconds end.
+ * How many threads? Up to twice the processors they are started as soon as a job waits. Beyond that a waiting job says
+ * only that the processors are busy, unless it waits for long: then the workers are blocked (fdatasync, another role),
+ * and one more thread is started each millisecond until nothing waits. Threads that found nothing to do for ten seconds
+ * end.
  */
 #include "net/worker.h"
 #include <pthread.h>
@@ -187,7 +188,8 @@ static bool start_worker(struct pool *p)
     return true;
 }
 
-/* Joined, not detached: the libraries' thread destructors run behind worker_main() and must not meet the process's exit. */
+/* Joined, not detached: the libraries' thread destructors run behind worker_main() and must not meet the process's
+ * exit. */
 static void join_exited(struct worker *w)
 {
     while (w) {

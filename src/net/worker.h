@@ -1,8 +1,8 @@
 /*
  * worker.h - the threads that run what may block: a queue of jobs and a pool that grows with need.
  *
- * pool_add() may be called by any thread and never starts a thread itself (it may be called under somebody's lock): when jobs wait
- * and nobody is idle it asks the loop, by wake(), to call pool_grow().
+ * pool_add() may be called by any thread and never starts a thread itself (it may be called under somebody's lock):
+ * when jobs wait and nobody is idle it asks the loop, by wake(), to call pool_grow().
  *
  * A worker owns the big buffers that sessions borrow while they run, so that a parked session has none.
  */
@@ -26,9 +26,9 @@ struct worker {
     /* the running session's unread input: in[in_at..in_len) */
     char *in;
     size_t in_at, in_len, in_cap;
-    struct strbuf out;   /* spare memory for a session's output; always empty */
-    int64_t started_ms;  /* this job */
-    uint32_t turns;      /* commands and pokes that this job has run */
+    struct strbuf out;  /* spare memory for a session's output; always empty */
+    int64_t started_ms; /* this job */
+    uint32_t turns;     /* commands and pokes that this job has run */
 };
 
 struct pool *pool_new(uint32_t workers_max, void (*wake)(void *ctx), void *ctx);

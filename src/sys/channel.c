@@ -1,9 +1,9 @@
 /*
- * channel.c - see channel.h. Descriptors travel as SCM_RIGHTS (unix(7)); SOCK_SEQPACKET keeps a message and its descriptors
- * together.
+ * channel.c - see channel.h. Descriptors travel as SCM_RIGHTS (unix(7)); SOCK_SEQPACKET keeps a message and its
+ * descriptors together.
  *
- * What comes out of a channel was put in by another role, which may have been captured: it is taken only if it is a Unix stream
- * socket, and made non-blocking here, whatever the sender said.
+ * What comes out of a channel was put in by another role, which may have been captured: it is taken only if it is a
+ * Unix stream socket, and made non-blocking here, whatever the sender said.
  */
 #include "sys/channel.h"
 #include <errno.h>

@@ -130,6 +130,9 @@ static enum next run_line(struct session *s, struct line_state *st, struct span 
     } else if (span_eq(line, SPAN("STARTTLS"))) {
         strbuf_add(out, session_can_tls(s) ? SPAN("begin\r\n") : SPAN("no\r\n"));
         return session_can_tls(s) ? NEXT_STARTTLS : NEXT_AGAIN;
+    } else if (span_eq(line, SPAN("PEER"))) {
+        strbuf_addf(out, "%s %d\r\n", session_peer(s)->address, session_peer(s)->local_port);
+        return NEXT_AGAIN;
     } else if (span_eq(line, SPAN("CARRY"))) {
         struct err err;
         int fd;
@@ -155,6 +158,8 @@ static enum next line_input(struct session *s)
     size_t end = span_find(in, SPAN("\r\n"), 0);
     if (end == SPAN_NPOS)
         return NEXT_INPUT;
+    if (span_eq(span_take(in, end), SPAN("STUCK")))
+        return NEXT_AGAIN; /* a protocol with a mistake */
     enum next next = run_line(s, st, span_take(in, end));
     session_consume(s, end + 2);
     return next;
@@ -221,8 +226,8 @@ static int listen_loopback(int *port)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof a;
-    int failed = bind(fd, (struct sockaddr *)&a, len) || listen(fd, 1024) ||
-                 getsockname(fd, (struct sockaddr *)&a, &len);
+    int failed =
+        bind(fd, (struct sockaddr *)&a, len) || listen(fd, 1024) || getsockname(fd, (struct sockaddr *)&a, &len);
     assert(!failed);
     *port = ntohs(a.sin_port);
     return fd;

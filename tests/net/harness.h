@@ -1,7 +1,8 @@
 /*
  * harness.h - a server in this process for the tests of src/net, and clients for it.
  *
- * The protocol answers lines: an unknown line is echoed. QUIT, SLEEP ms, PAUSE ms, BIG n, BODY n, WATCH, STARTTLS, CARRY do what they say.
+ * The protocol answers lines: an unknown line is echoed. QUIT, SLEEP ms, PAUSE ms, BIG n, BODY n, WATCH, STARTTLS,
+ * CARRY, PEER do what they say; STUCK makes no progress.
  */
 #pragma once
 #include <stdatomic.h>
@@ -12,8 +13,8 @@
 struct harness {
     struct server *server;
     int port, tls_port;
-    int channel;              /* caller's end of a channel to the protocol */
-    int far_channel;          /* what CARRY connects to */
+    int channel;     /* caller's end of a channel to the protocol */
+    int far_channel; /* what CARRY connects to */
     int64_t idle_ms, command_ms;
     size_t input_max;
     _Atomic uint32_t starts, frees, pokes, inputs, produces, goodbyes;

@@ -1,6 +1,7 @@
 /*
- * measure_idle [SESSIONS] - what an idle logged-in TLS session costs: clients in a child process, and here, in one process, a gate
- * session in carry state and the session behind it, for each. Prints resident bytes a session. Not a test: run by hand.
+ * measure_idle [SESSIONS] - what an idle logged-in TLS session costs: clients in a child process, and here, in one
+ * process, a gate session in carry state and the session behind it, for each. Prints resident bytes a session. Not a
+ * test: run by hand.
  */
 #include <openssl/ssl.h>
 #include <stdio.h>
@@ -25,7 +26,8 @@ static long resident_bytes(void)
     return resident * sysconf(_SC_PAGESIZE);
 }
 
-/* Opens the sessions, brings each into carry and a WATCH behind it, says so on `done`, and waits for the end of `go`. */
+/* Opens the sessions, brings each into carry and a WATCH behind it, says so on `done`, and waits for the end of `go`.
+ */
 static int clients(int count, int ports, int done, int go)
 {
     int port;

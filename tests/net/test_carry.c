@@ -1,6 +1,6 @@
 /*
- * Carrying: bytes both ways at once through plain and TLS streams with random pauses on both sides, ends passed on in both
- * directions, sides that vanish, and shutdown.
+ * Carrying: bytes both ways at once through plain and TLS streams with random pauses on both sides, ends passed on in
+ * both directions, sides that vanish, and shutdown.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -273,8 +273,9 @@ static void test_size(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),           cmocka_unit_test(test_tls),          cmocka_unit_test(test_far_closes),
-        cmocka_unit_test(test_client_vanishes), cmocka_unit_test(test_both_blocked), cmocka_unit_test(test_shutdown),
+        cmocka_unit_test(test_plain),        cmocka_unit_test(test_tls),
+        cmocka_unit_test(test_far_closes),   cmocka_unit_test(test_client_vanishes),
+        cmocka_unit_test(test_both_blocked), cmocka_unit_test(test_shutdown),
         cmocka_unit_test(test_size),
     };
     return cmocka_run_group_tests_name("carry", tests, NULL, NULL);

@@ -53,14 +53,16 @@ static void add_names(X509 *cert, const char *const names[], size_t count)
 void test_keys_add(struct test_keys *k, const char *kind, const char *const names[], size_t count)
 {
     assert(k->count < KEYS_MAX);
-    EVP_PKEY *key = strcmp(kind, "rsa") == 0 ? EVP_RSA_gen(2048) : EVP_EC_gen(strcmp(kind, "ec") == 0 ? "P-256" : "P-384");
+    EVP_PKEY *key =
+        strcmp(kind, "rsa") == 0 ? EVP_RSA_gen(2048) : EVP_EC_gen(strcmp(kind, "ec") == 0 ? "P-256" : "P-384");
     X509 *cert = X509_new();
     X509_set_version(cert, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
     X509_gmtime_adj(X509_getm_notBefore(cert), -60);
     X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
     X509_set_pubkey(cert, key);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const unsigned char *)"test", -1, -1, 0);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const unsigned char *)"test", -1, -1,
+                               0);
     X509_set_issuer_name(cert, X509_get_subject_name(cert));
     add_names(cert, names, count);
     int signed_bytes = X509_sign(cert, key, EVP_sha256());

@@ -134,6 +134,68 @@ static void test_slow_reader(void **state)
     harness_stop(&h, 1000);
 }
 
+/* A client that says its last and still wants all the answers (printf … | nc -N). */
+static void test_half_close(void **state)
+{
+    (void)state;
+    struct harness h = {0};
+    harness_start(&h, NULL);
+    struct client c = client_open(h.port);
+    client_send(&c, "one\r\nBIG 3000000\r\nlast\r\nincompl", 32);
+    shutdown(c.fd, SHUT_WR);
+    client_expect(&c, "hello plain");
+    client_expect(&c, "one");
+    char buffer[4096];
+    for (size_t left = 3000000; left;) {
+        size_t n = client_read(&c, buffer, left < sizeof buffer ? left : sizeof buffer);
+        assert_true(n > 0);
+        left -= n;
+    }
+    client_expect(&c, "");
+    client_expect(&c, "done");
+    client_expect(&c, "last");
+    assert_int_equal(client_read(&c, buffer, 1), 0);
+    client_close(&c);
+    wait_for_sessions(&h, 0);
+    harness_stop(&h, 1000);
+}
+
+/* A protocol that goes round in circles is closed and told of in the log; it does not take a worker. */
+static void test_stuck(void **state)
+{
+    (void)state;
+    struct harness h = {0};
+    harness_start(&h, NULL);
+    struct client c = client_open(h.port);
+    client_expect(&c, "hello plain");
+    client_say(&c, "STUCK");
+    char byte;
+    assert_int_equal(client_read(&c, &byte, 1), 0);
+    client_close(&c);
+    harness_stop(&h, 1000);
+}
+
+static void test_peer(void **state)
+{
+    (void)state;
+    struct harness h = {0};
+    struct err err;
+    harness_start(&h, NULL);
+    char expected[64];
+    snprintf(expected, sizeof expected, "127.0.0.1 %d", h.port);
+    struct client c = client_open(h.port);
+    client_expect(&c, "hello plain");
+    client_say(&c, "PEER");
+    client_expect(&c, expected);
+    client_close(&c);
+    assert_int_equal(channel_connect(h.channel, false, &c.fd, &err), ST_OK);
+    client_expect(&c, "hello plain");
+    client_say(&c, "PEER");
+    client_expect(&c, " 0");
+    client_close(&c);
+    harness_stop(&h, 1000);
+}
+
 static void test_input_too_long(void **state)
 {
     (void)state;
@@ -459,6 +521,9 @@ int main(void)
         cmocka_unit_test(test_pipelining),
         cmocka_unit_test(test_body),
         cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_half_close),
+        cmocka_unit_test(test_stuck),
+        cmocka_unit_test(test_peer),
         cmocka_unit_test(test_input_too_long),
         cmocka_unit_test(test_timeouts),
         cmocka_unit_test(test_pause),

@@ -1,6 +1,7 @@
 /*
- * TLS with keys that are elsewhere: RSA and ECDSA, 1.2 and 1.3, SNI, STARTTLS with injected bytes, a signer that fails, and the
- * certificates replaced while sessions live. The client is OpenSSL in this process, and openssl s_client where it is installed.
+ * TLS with keys that are elsewhere: RSA and ECDSA, 1.2 and 1.3, SNI, STARTTLS with injected bytes, a signer that fails,
+ * and the certificates replaced while sessions live. The client is OpenSSL in this process, and openssl s_client where
+ * it is installed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,10 +19,10 @@
 #include "test_keys.h"
 
 struct handshake {
-    const char *name;     /* SNI; NULL: none */
+    const char *name; /* SNI; NULL: none */
     int version;
-    const char *sigalgs;  /* NULL: all */
-    const char *ciphers;  /* TLS 1.2 */
+    const char *sigalgs; /* NULL: all */
+    const char *ciphers; /* TLS 1.2 */
 };
 
 static SSL_CTX *client_ctx(const struct handshake *hs)
@@ -105,7 +106,8 @@ static void test_refused(void **state)
     harness_start(&h, NULL);
     server_set_tls(h.server, test_keys_context(keys));
     bool matches;
-    assert_false(shake(h.tls_port, &(struct handshake){NULL, TLS1_1_VERSION, NULL, "DEFAULT:@SECLEVEL=0"}, "", &matches));
+    assert_false(
+        shake(h.tls_port, &(struct handshake){NULL, TLS1_1_VERSION, NULL, "DEFAULT:@SECLEVEL=0"}, "", &matches));
     assert_false(shake(h.tls_port, &(struct handshake){NULL, TLS1_2_VERSION, NULL, "AES128-GCM-SHA256"}, "", &matches));
     test_keys_fail(keys, true); /* the vault is away */
     assert_false(shake(h.tls_port, &(struct handshake){NULL, TLS1_3_VERSION, NULL, NULL}, "", &matches));
@@ -258,7 +260,8 @@ static void test_s_client(void **state)
     for (int i = 0; i < 4; i++) {
         char command[512];
         snprintf(command, sizeof command,
-                 "(sleep 0.3; printf 'over s_client\\r\\nQUIT\\r\\n') | timeout 20 openssl s_client -quiet -connect 127.0.0.1:%d "
+                 "(sleep 0.3; printf 'over s_client\\r\\nQUIT\\r\\n') | timeout 20 openssl s_client -quiet -connect "
+                 "127.0.0.1:%d "
                  "-servername %s %s 2>/dev/null | grep -q 'over s_client'",
                  h.tls_port, i & 1 ? "rsa.example.test" : "ec.example.test", i & 2 ? "-tls1_2" : "-tls1_3");
         assert_int_equal(system(command), 0);

@@ -1,4 +1,5 @@
-/* Channels between roles: connecting, what a captured role might pass, full channels, messages with descriptors, deadlines. */
+/* Channels between roles: connecting, what a captured role might pass, full channels, messages with descriptors,
+ * deadlines. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
