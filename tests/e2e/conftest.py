@@ -1,11 +1,13 @@
+import pathlib
 import shutil
 import sys
-import pathlib
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import tassis  # noqa: E402
+
+CORPUS = tassis.ROOT.parent / "shared" / "corpus" / "spamassassin-part.tar.xz"
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +33,17 @@ def make_server():
     for s in made:
         s.stop()
         shutil.rmtree(s.dir)
+
+
+@pytest.fixture
+def box(server):
+    """An account of the test's own on the module's server."""
+    return server.new_account()
+
+
+@pytest.fixture(scope="session")
+def corpus():
+    """Real mail, if it lies beside the project."""
+    if not CORPUS.exists():
+        pytest.skip(f"no real mail at {CORPUS}")
+    return CORPUS
