@@ -4,6 +4,7 @@
  */
 #include "fixture.h"
 #include <time.h>
+#include "base/clock.h"
 #include "store/view_internal.h"
 
 static uint64_t seed;
@@ -320,12 +321,45 @@ static void a_past_that_was_pruned(void **state)
     assert_null(view_peek(f->account, 4711));
 }
 
+static void expunge_one(struct fixture *f, uint32_t uid)
+{
+    struct txn *t = NULL;
+    MUST(store_begin(f->account, TXN_WRITE, &t, &err));
+    MUST(message_expunge(t, f->inbox, set_of(&f->arena, uid, uid), false, &f->arena, NULL, &err));
+    MUST(store_commit(&t, &err));
+}
+
+static void tombstones_are_forgotten_by_age(void **state)
+{
+    struct fixture *f = *state;
+    const int64_t day_ms = 86400000, start_ms = clock_wall_ms();
+    AUTO(view) v = NULL;
+    for (int i = 0; i < 4; i++)
+        add_message(f->account, f->inbox, 0, 1);
+    struct mailbox whole = mailbox_now(f, f->inbox);
+    expunge_one(f, 1);
+    struct mailbox first_gone = mailbox_now(f, f->inbox);
+    clock_fake(start_ms + 80 * day_ms, 1);
+    expunge_one(f, 2); /* the first is not old enough yet */
+    MUST(view_get_as_of(f->account, f->inbox, whole.highest_modseq, whole.uidnext, &v, &err));
+    assert_int_equal(view_count(v), 4);
+    view_free(&v);
+    clock_fake(start_ms + 100 * day_ms, 1);
+    expunge_one(f, 3);
+    assert_int_equal(mailbox_now(f, f->inbox).journal_modseq, first_gone.highest_modseq);
+    MUST_BE(ST_STATE, view_get_as_of(f->account, f->inbox, whole.highest_modseq, whole.uidnext, &v, &err));
+    MUST(view_get_as_of(f->account, f->inbox, first_gone.highest_modseq, first_gone.uidnext, &v, &err));
+    assert_int_equal(view_count(v), 3);
+    clock_unfake();
+    assert_sound(f->account);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(random_changes),         TEST(a_commit_shares_chunks), TEST(views_of_nobody_are_bounded),
-        TEST(loads_and_commits_race), TEST(a_past_that_was_pruned),
+        TEST(loads_and_commits_race), TEST(a_past_that_was_pruned), TEST(tombstones_are_forgotten_by_age),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
