@@ -210,10 +210,9 @@ def test_ipv6(make_server):
 
 def test_port_in_use_is_said(make_server):
     server = make_server()
-    other = tassis.Server(server.dir / "..", config="")
-    other.conf = server.dir / "other.conf"
-    other.conf.write_text(server.conf.read_text().replace(str(server.data), str(server.dir / "data2")))
-    done = subprocess.run([tassis.BINARY, "serve", "-c", str(other.conf)], capture_output=True, text=True, timeout=20)
+    other = server.dir / "other.conf"
+    other.write_text(server.conf.read_text().replace(str(server.data), str(server.dir / "data2")))
+    done = subprocess.run([tassis.BINARY, "serve", "-c", str(other)], capture_output=True, text=True, timeout=20)
     assert done.returncode == 1 and "cannot bind" in done.stderr and "in use" in done.stderr
 
 
