@@ -109,7 +109,7 @@ static enum next take_over(struct session *s, const struct preface *p)
     if (vault_redeem(app->vault, p->ticket, &account, &err) != ST_OK)
         return refuse(s, &h, &err);
     h.account = strbuf_span(&account);
-    if (!limiter_enter(app->account_sessions, h.account, app->sessions_per_account)) {
+    if (!session_count_in(s, app->account_sessions, h.account, app->sessions_per_account)) {
         err_set(&err, ST_LIMIT, "too many sessions of this account");
         return refuse(s, &h, &err);
     }

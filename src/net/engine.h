@@ -78,6 +78,13 @@ enum {
 struct source;
 struct carry;
 
+/* A place in a limiter that the session gives back at its end. */
+struct session_hold {
+    struct limiter *limiter;
+    uint16_t key_len;
+    char key[];
+};
+
 struct session {
     struct job job;
     _Atomic uint32_t word;
@@ -89,6 +96,7 @@ struct session {
     struct stream stream;
     struct tls_context *tls; /* during the handshake */
     struct carry *carry;
+    struct session_hold *hold; /* session_count_in(); NULL: none */
     struct worker *worker; /* while running */
 
     char *rest; /* while parked: unread input */

@@ -62,6 +62,23 @@ void session_release(struct session *s)
     timers_remove(&s->server->timers, &s->timer);
     if (s->limit_key_len)
         limiter_leave(s->server->addresses, span_of(s->limit_key, s->limit_key_len));
+    if (s->hold)
+        limiter_leave(s->hold->limiter, span_of(s->hold->key, s->hold->key_len));
+    free(s->hold);
+    s->hold = NULL;
+}
+
+bool session_count_in(struct session *s, struct limiter *l, struct span key, uint32_t max)
+{
+    if (s->hold || key.len > UINT16_MAX)
+        panic("session_count_in: counted already, or a key too long");
+    if (!limiter_enter(l, key, max))
+        return false;
+    s->hold = mem_alloc(sizeof *s->hold + key.len);
+    s->hold->limiter = l;
+    s->hold->key_len = (uint16_t)key.len;
+    memcpy(s->hold->key, key.p, key.len);
+    return true;
 }
 
 void session_free(struct session **sp)

@@ -98,6 +98,11 @@ void session_pause(struct session *s, int64_t ms);
 /* For NEXT_CARRY: the other end, a connected non-blocking stream socket; owned by the session from here. */
 void session_set_carry(struct session *s, int fd);
 
+/* Counts the session for `key` in a limiter (the sessions of an account) until it ends, in whatever way; false, and not counted, where
+ * the key has max already (0: no limit). At most once for each session. The limiter must outlive the session. */
+struct limiter;
+bool session_count_in(struct session *s, struct limiter *l, struct span key, uint32_t max);
+
 /* Starts a log line with event, session=, protocol= and client=. */
 void session_log_begin(const struct session *s, struct log_line *l, enum log_level level, const char *event);
 
