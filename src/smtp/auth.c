@@ -1,5 +1,6 @@
 /*
- * auth.c - AUTH in the role gate (RFC 4954): the client's words to the vault, and after a good last one the client to `mail`.
+ * auth.c - AUTH in the role gate (RFC 4954): the client's words to the vault, and after a good last one the client to
+ * `mail`.
  */
 #include "smtp/session.h"
 #include "auth/handover.h"
@@ -102,8 +103,8 @@ enum next smtp_auth_line(struct smtp *sm, struct span line)
     AUTO_STRBUF challenge = STRBUF_INIT;
     uint8_t ticket[VAULT_TICKET_BYTES];
     struct err err = {.status = ST_DENIED};
-    enum sasl_result r = vault_sasl_next(app->vault, &sm->sasl, span_of(strbuf_cstr(&response), response.len),
-                                         &challenge, ticket, &err);
+    enum sasl_result r =
+        vault_sasl_next(app->vault, &sm->sasl, span_of(strbuf_cstr(&response), response.len), &challenge, ticket, &err);
     if (response.p)
         mem_wipe(response.p, response.len);
     return proceed(sm, r, &challenge, ticket, &err);

@@ -1,5 +1,6 @@
 /*
- * client.c - see client.h. Everything that comes from the peer is bounded: a line, the lines of a reply, the time of a reply.
+ * client.c - see client.h. Everything that comes from the peer is bounded: a line, the lines of a reply, the time of a
+ * reply.
  */
 #include "smtp/client.h"
 #include <errno.h>
@@ -182,8 +183,12 @@ static void learn_extension(struct smtp_client *c, struct span line)
         const char *name;
         enum smtp_extension bit;
     } known[] = {
-        {"PIPELINING", SMTP_EXT_PIPELINING}, {"SIZE", SMTP_EXT_SIZE},         {"8BITMIME", SMTP_EXT_8BITMIME},
-        {"SMTPUTF8", SMTP_EXT_SMTPUTF8},     {"STARTTLS", SMTP_EXT_STARTTLS}, {"XTRACE", SMTP_EXT_XTRACE},
+        {"PIPELINING", SMTP_EXT_PIPELINING},
+        {"SIZE", SMTP_EXT_SIZE},
+        {"8BITMIME", SMTP_EXT_8BITMIME},
+        {"SMTPUTF8", SMTP_EXT_SMTPUTF8},
+        {"STARTTLS", SMTP_EXT_STARTTLS},
+        {"XTRACE", SMTP_EXT_XTRACE},
         {"DSN", SMTP_EXT_DSN},
     };
     struct span name;
@@ -281,7 +286,8 @@ static void set_timeout(int fd, int option, int64_t ms)
 static enum status socket_read(void *ctx, char *p, size_t n, size_t *got, int64_t timeout_ms, struct err *err)
 {
     struct socket_ctx *s = ctx;
-    /* The socket's own timeout saves a poll(2) for each reply; it is set anew only when it would be too long, or far too short. */
+    /* The socket's own timeout saves a poll(2) for each reply; it is set anew only when it would be too long, or far
+     * too short. */
     if (timeout_ms < s->receive_ms || timeout_ms > 2 * s->receive_ms) {
         set_timeout(s->fd, SO_RCVTIMEO, timeout_ms);
         s->receive_ms = timeout_ms;

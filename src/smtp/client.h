@@ -1,9 +1,9 @@
 /*
  * client.h - the calling side of SMTP and LMTP: blocking, pipelining (RFC 2920), with a deadline on every reply.
  *
- * Commands are put into a buffer by smtp_client_command() and leave together when the first reply is asked for, so that a
- * caller saves round trips simply by asking later. One thread at a time. What the bytes travel over is a transport: a socket here, TLS
- * where the caller brings it.
+ * Commands are put into a buffer by smtp_client_command() and leave together when the first reply is asked for, so that
+ * a caller saves round trips simply by asking later. One thread at a time. What the bytes travel over is a transport: a
+ * socket here, TLS where the caller brings it.
  */
 #pragma once
 #include "base/err.h"
@@ -27,9 +27,9 @@ struct smtp_transport {
 struct smtp_transport smtp_socket_transport(int fd, int64_t timeout_ms);
 
 struct smtp_reply {
-    unsigned code;      /* 250 */
-    char enhanced[12];  /* "5.1.1"; "" where there is none */
-    char text[480];     /* lines joined by spaces, without codes; control characters replaced */
+    unsigned code;     /* 250 */
+    char enhanced[12]; /* "5.1.1"; "" where there is none */
+    char text[480];    /* lines joined by spaces, without codes; control characters replaced */
 };
 static inline bool smtp_reply_is_good(const struct smtp_reply *r)
 {
@@ -69,8 +69,8 @@ uint64_t smtp_client_size_max(const struct smtp_client *c); /* 0: none said */
 void smtp_client_command(struct smtp_client *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* MAIL and RCPT with their addresses; only parameters that the peer announced are sent. */
 struct smtp_mail {
-    struct span from;  /* as text, "" for the null reverse-path */
-    uint64_t size;     /* 0: not known */
+    struct span from; /* as text, "" for the null reverse-path */
+    uint64_t size;    /* 0: not known */
     bool is_8bit, is_smtputf8;
     struct span trace; /* empty: none */
 };

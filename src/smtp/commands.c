@@ -25,7 +25,7 @@ struct smtp_capability {
     const char *name;
     unsigned modes;
     const char *rfc;
-    bool (*is_offered)(const struct smtp *sm); /* NULL: always */
+    bool (*is_offered)(const struct smtp *sm);                     /* NULL: always */
     void (*write_args)(const struct smtp *sm, struct strbuf *out); /* NULL: none */
 };
 
@@ -53,6 +53,7 @@ static void auth_args(const struct smtp *sm, struct strbuf *out)
     strbuf_add(out, SPAN(" PLAIN LOGIN"));
 }
 
+/* clang-format off */
 static const struct smtp_capability capabilities[] = {
     /* name                 modes               RFC       offered where    arguments */
     {"PIPELINING",          MODES_ALL,          "2920",   NULL,             NULL},
@@ -64,6 +65,7 @@ static const struct smtp_capability capabilities[] = {
     {"SMTPUTF8",            MODES_ALL,          "6531",   NULL,             NULL},
     {"XTRACE",              MODE_LMTP | MODE_QUEUE, "",   smtp_is_internal, NULL},
 };
+/* clang-format on */
 
 static enum next hello(struct smtp *sm, struct span name, bool is_extended)
 {
@@ -171,8 +173,7 @@ static enum next cmd_rcpt(struct smtp *sm, struct span args)
     }
     struct smtp_recipient *r = recipient_slot(t);
     struct err err;
-    enum smtp_fault f =
-        smtp_rcpt_parse(&t->arena, arena_copy(&t->arena, args), t->mail.is_smtputf8, &r->address, &err);
+    enum smtp_fault f = smtp_rcpt_parse(&t->arena, arena_copy(&t->arena, args), t->mail.is_smtputf8, &r->address, &err);
     if (f != SMTP_FINE) {
         reply_fault(sm, f, "5.1.3", &err);
         return NEXT_AGAIN;
@@ -196,7 +197,8 @@ static enum next cmd_data(struct smtp *sm, struct span args)
 {
     if (has_args(sm, args))
         return NEXT_AGAIN;
-    if (sm->state == STATE_MAIL) { /* RFC 5321 §3.3; RFC 2920 §3.1: a pipelining client sees here that all were refused */
+    if (sm->state ==
+        STATE_MAIL) { /* RFC 5321 §3.3; RFC 2920 §3.1: a pipelining client sees here that all were refused */
         smtp_reply(sm, sm->mode->bit == MODE_LMTP ? 503 : 554, "5.5.1", "No valid recipients");
         return NEXT_AGAIN;
     }
@@ -290,6 +292,7 @@ static enum next cmd_help(struct smtp *sm, struct span args);
 
 /* ---- the table ---------------------------------------------------------------------------------------------- */
 
+/* clang-format off */
 #define SMTP_MODES    (MODE_MX | MODE_GATE | MODE_SUBMISSION | MODE_QUEUE)
 #define MAIL_MODES    (MODES_ALL & ~MODE_GATE)
 #define IN_MAIL       (STATE_MAIL | STATE_RCPT)
@@ -302,7 +305,7 @@ static const struct smtp_row rows[] = {
     {"STARTTLS", MODE_MX | MODE_GATE,   STATES_ANY,  SMTP_COMMAND_MAX,   "3207 §4",        cmd_starttls,   NULL},
     {"AUTH",     MODE_GATE,             STATE_READY, SMTP_AUTH_LINE_MAX, "4954 §4",        cmd_auth,       "EHLO first"},
     {"AUTH",     MODE_SUBMISSION,       STATES_ANY,  SMTP_LINE_MAX,      "4954 §4",        cmd_auth_again, NULL},
-    {"MAIL",     MAIL_MODES,            STATE_READY, SMTP_LINE_MAX,      "5321 §4.1.1.2",  cmd_mail,       "One EHLO, then one MAIL at a time"},
+    {"MAIL",     MAIL_MODES,            STATE_READY, SMTP_LINE_MAX,      "5321 §4.1.1.2",  cmd_mail,       "EHLO first, and one MAIL at a time"},
     {"RCPT",     MAIL_MODES,            IN_MAIL,     SMTP_LINE_MAX,      "5321 §4.1.1.3",  cmd_rcpt,       "MAIL first"},
     {"DATA",     MAIL_MODES,            IN_MAIL,     SMTP_COMMAND_MAX,   "5321 §4.1.1.4",  cmd_data,       "MAIL first"},
     {"MAIL",     MODE_GATE,             STATES_ANY,  SMTP_LINE_MAX,      "6409 §4.3",      cmd_auth_first, NULL},
@@ -315,6 +318,7 @@ static const struct smtp_row rows[] = {
     {"NOOP",     MODES_ALL,             STATES_ANY,  SMTP_COMMAND_MAX,   "5321 §4.1.1.9",  cmd_noop,       NULL},
     {"QUIT",     MODES_ALL,             STATES_ANY,  SMTP_COMMAND_MAX,   "5321 §4.1.1.10", cmd_quit,       NULL},
 };
+/* clang-format on */
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
 static enum next cmd_help(struct smtp *sm, struct span args)

@@ -1,8 +1,9 @@
 /*
  * deliver.c - see deliver.h.
  *
- * The parsed forms of a message are made once. Copies for several accounts differ in the header fields put before them (Delivered-To), so
- * in nothing but a few octets at the front: the table of parts is shifted by the difference (shift_content), the rest is the same.
+ * The parsed forms of a message are made once. Copies for several accounts differ in the header fields put before them
+ * (Delivered-To), so in nothing but a few octets at the front: the table of parts is shifted by the difference
+ * (shift_content), the rest is the same.
  */
 #include "smtp/deliver.h"
 #include <stdlib.h>
@@ -19,7 +20,7 @@ struct job {
     struct span address;
     struct span forwarded_by; /* outside targets of an alias: the alias, as the recipient wrote it */
     bool is_local, is_done;
-    struct err err;           /* where not done */
+    struct err err; /* where not done */
     struct smtp_code code;
 };
 
@@ -31,8 +32,8 @@ struct work {
     struct job *jobs;
     size_t count;
     struct map *by_address;
-    struct content content;   /* prepared with the first local target's fields */
-    size_t content_prefix;    /* their length; 0: not prepared yet */
+    struct content content; /* prepared with the first local target's fields */
+    size_t content_prefix;  /* their length; 0: not prepared yet */
 };
 
 /* ---- targets ------------------------------------------------------------------------------------------------ */
@@ -69,7 +70,8 @@ static void job_failed(struct job *j, const struct err *err)
 {
     j->err = *err;
     j->code = smtp_code_of(err->status);
-    if (err->status == ST_DENIED || err->status == ST_STATE) /* of our files, not of the mail: the operator can mend it */
+    if (err->status == ST_DENIED ||
+        err->status == ST_STATE) /* of our files, not of the mail: the operator can mend it */
         j->code = smtp_code_of(ST_IO);
 }
 
@@ -108,7 +110,16 @@ static enum status talk(struct smtp_lease *l, const struct span *pieces, size_t 
     return ST_OK;
 }
 
-/* Gives the message to relay for these addresses: all or none. */
+static bool has_8bit(struct span s)
+{
+    unsigned char all = 0;
+    for (size_t i = 0; i < s.len; i++)
+        all |= (unsigned char)s.p[i];
+    return all >= 0x80;
+}
+
+/* Gives the message to relay for these addresses: all or none. Clients do not always say BODY=8BITMIME, relay must
+ * know. */
 static enum status to_queue(struct work *w, const struct span *to, size_t count, struct span forwarded_by,
                             struct err *err)
 {
@@ -120,7 +131,7 @@ static enum status to_queue(struct work *w, const struct span *to, size_t count,
     struct span pieces[3] = {strbuf_span(&fields), w->d->prefix, SPAN_NONE};
     TRY(body_span(*w->d->body, &pieces[2], err));
     struct smtp_mail m = {.from = w->t->from,
-                          .is_8bit = w->t->mail.is_8bit,
+                          .is_8bit = w->t->mail.is_8bit || has_8bit(pieces[2]),
                           .is_smtputf8 = w->t->mail.is_smtputf8,
                           .trace = span_cstr(w->t->trace)};
 
@@ -144,7 +155,8 @@ static enum status to_queue(struct work *w, const struct span *to, size_t count,
 /* Those jobs that `is_wanted` says, in lots that the queue's own limit of recipients allows. */
 static enum status jobs_to_queue(struct work *w, bool (*is_wanted)(const struct job *), struct err *err)
 {
-    struct span *to = arena_array(&w->arena, SMTP_RECIPIENTS_MAX, sizeof *to);
+    struct span *to =
+        arena_array(&w->arena, w->count < SMTP_RECIPIENTS_MAX ? w->count : SMTP_RECIPIENTS_MAX, sizeof *to);
     for (size_t at = 0; at < w->count;) {
         size_t n = 0, from = at;
         for (; at < w->count && n < SMTP_RECIPIENTS_MAX; at++)

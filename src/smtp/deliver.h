@@ -1,12 +1,14 @@
 /*
- * deliver.h - from a message and its recipients to mailboxes, and to relay's queue for what is not ours. Role mail; blocks; any thread.
+ * deliver.h - from a message and its recipients to mailboxes, and to relay's queue for what is not ours. Role mail;
+ * blocks; any thread.
  *
- * The promise to whoever gave us the message: when a recipient's result is ST_OK, all its targets have the message on disk,
- * in their mailbox or in the queue. What is delivered to some targets and fails for others is put into the queue for those others, so that
- * the answer is the same for all, and nobody who repeats the whole makes second copies.
+ * The promise to whoever gave us the message: when a recipient's result is ST_OK, all its targets have the message on
+ * disk, in their mailbox or in the queue. What is delivered to some targets and fails for others is put into the queue
+ * for those others, so that the answer is the same for all, and nobody who repeats the whole makes second copies.
  *
- * Order, and why: outside targets go to the queue first; if the queue does not take them, nothing has been delivered yet and the
- * whole may be tried again. Then each local target, in one transaction of its account. Then the queue takes those that failed.
+ * Order, and why: outside targets go to the queue first; if the queue does not take them, nothing has been delivered
+ * yet and the whole may be tried again. Then each local target, in one transaction of its account. Then the queue takes
+ * those that failed.
  */
 #pragma once
 #include "smtp/session.h"
@@ -21,7 +23,8 @@ struct delivery {
     struct span prefix;         /* whole header fields to put before the message; may be empty */
 };
 
-/* results[i] belongs to recipient i of the session's transaction; its route must be set. status ST_OK: taken. code is filled for the others. */
+/* results[i] belongs to recipient i of the session's transaction; its route must be set. status ST_OK: taken. code is
+ * filled for the others. */
 struct delivery_result {
     struct err err;
     struct smtp_code code;

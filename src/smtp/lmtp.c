@@ -1,5 +1,6 @@
 /*
- * lmtp.c - LMTP in the role mail (RFC 2033): from `mx` and `relay`, or from a local program. One reply for each recipient.
+ * lmtp.c - LMTP in the role mail (RFC 2033): from `mx` and `relay`, or from a local program. One reply for each
+ * recipient.
  */
 #include "smtp/deliver.h"
 #include "smtp/smtp.h"
@@ -49,8 +50,7 @@ static void lmtp_message(struct smtp *sm)
     AUTO_STRBUF prefix = STRBUF_INIT;
     if (!smtp_is_internal(sm)) /* between our own roles the message is already stamped */
         received_write(sm, &prefix);
-    struct delivery d = {
-        .app = app_of(sm->session), .session = sm, .body = &t->body, .prefix = strbuf_span(&prefix)};
+    struct delivery d = {.app = app_of(sm->session), .session = sm, .body = &t->body, .prefix = strbuf_span(&prefix)};
     struct delivery_result *results = arena_array(&t->arena, t->count, sizeof *results);
     deliver(&d, results);
     for (size_t i = 0; i < t->count; i++) {

@@ -1,12 +1,12 @@
 /*
  * mx.c - port 25: mail from anybody, for us only.
  *
- * Who is "us" this role does not know. It asks `mail` over LMTP, recipient by recipient, and gives the message to `mail` on the
- * same connection; 250 means that `mail` has it on disk (or `relay` has, for what is forwarded). Nothing is kept here, so
- * nothing can be lost here.
+ * Who is "us" this role does not know. It asks `mail` over LMTP, recipient by recipient, and gives the message to
+ * `mail` on the same connection; 250 means that `mail` has it on disk (or `relay` has, for what is forwarded). Nothing
+ * is kept here, so nothing can be lost here.
  *
- * Round trips to `mail` for a message with one recipient: MAIL+RCPT in one, DATA's 354 arrives while the client is still sending
- * (it was asked for when the client said DATA), then the message and its reply.
+ * Round trips to `mail` for a message with one recipient: MAIL+RCPT in one, DATA's 354 arrives while the client is
+ * still sending (it was asked for when the client said DATA), then the message and its reply.
  */
 #include "smtp/pool.h"
 #include "smtp/session.h"
@@ -28,7 +28,8 @@ static uint64_t mx_size_max(const struct session *s)
     return app_of(s)->message_size_max;
 }
 
-/* What `mail` said, said to the client. Replies that are about our connection with `mail` are not the client's business. */
+/* What `mail` said, said to the client. Replies that are about our connection with `mail` are not the client's
+ * business. */
 static void pass_on(struct smtp *sm, const struct smtp_reply *r)
 {
     if (r->code == 421 || r->code < 200 || (r->code >= 500 && r->code < 550) || r->code == 555)

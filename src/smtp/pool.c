@@ -1,7 +1,7 @@
 /*
  * pool.c - see pool.h. Idle connections are a stack: the one used last is used first, so that those not needed grow old
- * and are closed. A connection that was cut while it was idle is found by using it; then all idle ones are as old as the other
- * role's last life, and go.
+ * and are closed. A connection that was cut while it was idle is found by using it; then all idle ones are as old as
+ * the other role's last life, and go.
  */
 #include "smtp/pool.h"
 #include <pthread.h>

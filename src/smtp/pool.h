@@ -6,20 +6,21 @@
 #include "smtp/smtp.h"
 
 enum {
-    POOL_REPLY_MS = 60 * 1000,  /* of our own roles; a delivery's flush is in it */
-    POOL_IDLE_MS = 60 * 1000,   /* older connections are closed, not used */
+    POOL_REPLY_MS = 60 * 1000, /* of our own roles; a delivery's flush is in it */
+    POOL_IDLE_MS = 60 * 1000,  /* older connections are closed, not used */
     POOL_IDLE_MAX = 32
 };
 
 struct smtp_lease {
     struct smtp_client *client;
-    bool is_used;          /* has been leased before: the other side may have gone away since */
-    bool is_open;          /* a MAIL was sent and not finished: the next user says RSET first. Who finishes it clears this */
+    bool is_used; /* has been leased before: the other side may have gone away since */
+    bool is_open; /* a MAIL was sent and not finished: the next user says RSET first. Who finishes it clears this */
     int64_t idle_since_ms;
 };
 
-/* Begins a transaction on a connection (used or new) with MAIL and the first RCPT, in one write and one read. Both replies are
- * given. A connection that turns out to be dead is replaced by a new one, once. ST_TEMPORARY where the other role could not be reached. */
+/* Begins a transaction on a connection (used or new) with MAIL and the first RCPT, in one write and one read. Both
+ * replies are given. A connection that turns out to be dead is replaced by a new one, once. ST_TEMPORARY where the
+ * other role could not be reached. */
 enum status smtp_pool_begin(struct smtp_pool *p, const struct smtp_mail *mail, struct span first_rcpt,
                             struct smtp_lease **out, struct smtp_reply *mail_reply, struct smtp_reply *rcpt_reply,
                             struct err *err);

@@ -1,6 +1,6 @@
 /*
- * queue_in.c - the door of the role relay: SMTP from `mail` into the durable queue. Nobody else has the channel, so every recipient is
- * taken; 250 to the message only after queue_add(), which flushes.
+ * queue_in.c - the door of the role relay: SMTP from `mail` into the durable queue. Nobody else has the channel, so
+ * every recipient is taken; 250 to the message only after queue_add(), which flushes.
  */
 #include "smtp/session.h"
 #include "smtp/smtp.h"

@@ -40,9 +40,9 @@ void smtp_reply(struct smtp *sm, unsigned code, const char *enhanced, const char
 struct smtp_code smtp_code_of(enum status st)
 {
     static const struct smtp_code codes[ST_COUNT] = {
-        [ST_OK] = {250, "2.0.0"},       [ST_SYNTAX] = {501, "5.5.4"},      [ST_STATE] = {503, "5.5.1"},
-        [ST_DENIED] = {550, "5.7.1"},   [ST_NOTFOUND] = {550, "5.1.1"},    [ST_EXISTS] = {554, "5.5.0"},
-        [ST_LIMIT] = {552, "5.3.4"},    [ST_QUOTA] = {552, "5.2.2"},       [ST_TEMPORARY] = {451, "4.3.2"},
+        [ST_OK] = {250, "2.0.0"},          [ST_SYNTAX] = {501, "5.5.4"},   [ST_STATE] = {503, "5.5.1"},
+        [ST_DENIED] = {550, "5.7.1"},      [ST_NOTFOUND] = {550, "5.1.1"}, [ST_EXISTS] = {554, "5.5.0"},
+        [ST_LIMIT] = {552, "5.3.4"},       [ST_QUOTA] = {552, "5.2.2"},    [ST_TEMPORARY] = {451, "4.3.2"},
         [ST_UNSUPPORTED] = {554, "5.6.0"}, [ST_CLOSED] = {451, "4.3.0"},   [ST_IO] = {451, "4.3.0"},
         [ST_BUG] = {451, "4.3.5"},
     };
@@ -172,7 +172,8 @@ static enum next partial_line(struct smtp *sm, struct span in)
     return NEXT_INPUT;
 }
 
-/* A line is copied out of the input before it is acted upon: STARTTLS and the hand-over look at what is unread behind it. */
+/* A line is copied out of the input before it is acted upon: STARTTLS and the hand-over look at what is unread behind
+ * it. */
 static enum next whole_line(struct smtp *sm, struct span line, size_t with_end)
 {
     AUTO_STRBUF copy = STRBUF_INIT;

@@ -1,9 +1,9 @@
 /*
  * session.h - the inside of an SMTP session, shared by the files of this folder.
  *
- * One session code reads lines and bodies and looks commands up in one table (commands.c); what differs between the doors is a mode: the
- * rows it may run, and hooks for what becomes of sender, recipient and message. A hook answers the client itself by
- * smtp_reply() and returns whether what it was asked about is accepted.
+ * One session code reads lines and bodies and looks commands up in one table (commands.c); what differs between the
+ * doors is a mode: the rows it may run, and hooks for what becomes of sender, recipient and message. A hook answers the
+ * client itself by smtp_reply() and returns whether what it was asked about is accepted.
  */
 #pragma once
 #include "net/session.h"
@@ -12,35 +12,28 @@
 #include "text/dotstuff.h"
 #include "text/smtp_command.h"
 
-enum smtp_mode_bit {
-    MODE_MX = 1,
-    MODE_GATE = 2,
-    MODE_SUBMISSION = 4,
-    MODE_LMTP = 8,
-    MODE_QUEUE = 16,
-    MODES_ALL = 31
-};
+enum smtp_mode_bit { MODE_MX = 1, MODE_GATE = 2, MODE_SUBMISSION = 4, MODE_LMTP = 8, MODE_QUEUE = 16, MODES_ALL = 31 };
 
 /* Where a session stands; bits, so that a row of the table can name several. */
 enum smtp_state {
     STATE_START = 1, /* no EHLO yet */
     STATE_READY = 2,
     STATE_MAIL = 4,
-    STATE_RCPT = 8,  /* at least one recipient accepted */
+    STATE_RCPT = 8, /* at least one recipient accepted */
     STATES_ANY = 15
 };
 
 enum {
-    SMTP_RECIPIENTS_MAX = 1000,        /* RFC 5321 §4.5.3.1.8: at least 100 */
-    SMTP_ERRORS_BEFORE_PAUSE = 5,      /* bad commands that are answered at once */
-    SMTP_ERRORS_MAX = 20,              /* then 421 */
-    SMTP_UNKNOWN_BEFORE_PAUSE = 5,     /* unknown recipients likewise: no harvesting of addresses */
+    SMTP_RECIPIENTS_MAX = 1000,    /* RFC 5321 §4.5.3.1.8: at least 100 */
+    SMTP_ERRORS_BEFORE_PAUSE = 5,  /* bad commands that are answered at once */
+    SMTP_ERRORS_MAX = 20,          /* then 421 */
+    SMTP_UNKNOWN_BEFORE_PAUSE = 5, /* unknown recipients likewise: no harvesting of addresses */
     SMTP_UNKNOWN_MAX = 100,
     SMTP_PAUSE_MS = 1000,
-    SMTP_DROPPED_MAX = 256 << 20,      /* octets of a refused message that are read before we hang up */
-    SMTP_HOPS_MAX = 100,               /* Received fields (RFC 5321 §6.3) */
-    SMTP_INPUT_MAX = 64 * 1024,        /* unread octets kept; more in one read makes a body cheap */
-    SMTP_IDLE_MS = 5 * 60 * 1000,      /* RFC 5321 §4.5.3.2.7 */
+    SMTP_DROPPED_MAX = 256 << 20, /* octets of a refused message that are read before we hang up */
+    SMTP_HOPS_MAX = 100,          /* Received fields (RFC 5321 §6.3) */
+    SMTP_INPUT_MAX = 64 * 1024,   /* unread octets kept; more in one read makes a body cheap */
+    SMTP_IDLE_MS = 5 * 60 * 1000, /* RFC 5321 §4.5.3.2.7 */
     SMTP_COMMAND_MS = 5 * 60 * 1000,
     SMTP_INTERNAL_IDLE_MS = 10 * 60 * 1000,
     SMTP_TRACE_CHARS = 16
@@ -48,24 +41,24 @@ enum {
 
 struct smtp_recipient {
     struct mailbox_address address;
-    struct span text;     /* written out, as handed on and logged */
-    struct route route;   /* where the mode has asked for it */
+    struct span text;   /* written out, as handed on and logged */
+    struct route route; /* where the mode has asked for it */
 };
 
 /* From MAIL to the reply to the message. */
 struct smtp_transaction {
     struct arena arena;
     struct smtp_mail_args mail;
-    struct span from;           /* written out */
+    struct span from; /* written out */
     char trace[SMTP_TRACE_MAX + 1];
     struct smtp_recipient *recipients;
     size_t count, cap;
     struct body *body;
     struct dotstuff decoder;
     bool is_too_large, is_broken; /* what still comes is read and dropped */
-    uint64_t dropped;           /* octets */
-    struct smtp_lease *lease;   /* mode mx: the connection to `mail` */
-    bool is_data_sent;          /* mode mx: DATA was said on it, its reply not yet read */
+    uint64_t dropped;             /* octets */
+    struct smtp_lease *lease;     /* mode mx: the connection to `mail` */
+    bool is_data_sent;            /* mode mx: DATA was said on it, its reply not yet read */
 };
 
 struct smtp_mode;
@@ -74,26 +67,26 @@ struct smtp {
     const struct smtp_mode *mode;
     enum smtp_state state;
     enum { INPUT_COMMAND, INPUT_SKIP_LINE, INPUT_AUTH, INPUT_BODY } input;
-    bool is_extended;           /* EHLO or LHLO was said, not HELO */
-    bool is_closing;            /* the reply written is the last */
-    char *hello;                /* what the client calls itself; NULL before EHLO */
-    char *account;              /* mode submission: who is logged in */
+    bool is_extended; /* EHLO or LHLO was said, not HELO */
+    bool is_closing;  /* the reply written is the last */
+    char *hello;      /* what the client calls itself; NULL before EHLO */
+    char *account;    /* mode submission: who is logged in */
     unsigned errors, unknown_recipients, auth_failures;
     struct sasl_exchange *sasl; /* mode gate */
     struct smtp_transaction *transaction;
 };
 
 struct smtp_mode {
-    const char *name;                              /* in logs */
+    const char *name; /* in logs */
     enum smtp_mode_bit bit;
-    const char *greeting;                          /* "ESMTP", "LMTP" */
+    const char *greeting; /* "ESMTP", "LMTP" */
     const char *(*hostname)(const struct session *s);
     uint64_t (*message_size_max)(const struct session *s);
-    bool (*sender)(struct smtp *sm);               /* transaction->mail and from are set; may be NULL */
+    bool (*sender)(struct smtp *sm); /* transaction->mail and from are set; may be NULL */
     bool (*recipient)(struct smtp *sm, struct smtp_recipient *r);
-    void (*data)(struct smtp *sm);                 /* DATA was accepted, 354 is about to be sent; may be NULL */
-    void (*message)(struct smtp *sm);              /* the body is whole and well-formed: answers */
-    void (*end)(struct smtp *sm);                  /* the transaction ends, in whatever way; may be NULL */
+    void (*data)(struct smtp *sm);    /* DATA was accepted, 354 is about to be sent; may be NULL */
+    void (*message)(struct smtp *sm); /* the body is whole and well-formed: answers */
+    void (*end)(struct smtp *sm);     /* the transaction ends, in whatever way; may be NULL */
 };
 extern const struct smtp_mode smtp_mode_mx, smtp_mode_gate, smtp_mode_submission, smtp_mode_lmtp, smtp_mode_queue;
 
@@ -107,8 +100,8 @@ enum next smtp_secured(struct session *s);
 void smtp_goodbye(struct session *s, enum bye why);
 void smtp_free(struct session *s);
 
-/* One reply. enhanced NULL: the code has none (greeting, EHLO, 3xx). Text: one line; more lines are separated by \n. 5xx and 4xx
- * that begin with 50 or 51x count as errors of the client. */
+/* One reply. enhanced NULL: the code has none (greeting, EHLO, 3xx). Text: one line; more lines are separated by \n.
+ * 5xx and 4xx that begin with 50 or 51x count as errors of the client. */
 void smtp_reply(struct smtp *sm, unsigned code, const char *enhanced, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* The reply to a status that has none of its own in the place where it arose: temporary ones 451, limits 552… */

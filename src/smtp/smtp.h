@@ -1,15 +1,16 @@
 /*
- * smtp.h - the doors that speak SMTP and LMTP, for the roles to open. One command table and one session code serve all of
- * them (smtp/session.h); a door is a mode: which rows of the table it runs, and what becomes of the mail.
+ * smtp.h - the doors that speak SMTP and LMTP, for the roles to open. One command table and one session code serve all
+ * of them (smtp/session.h); a door is a mode: which rows of the table it runs, and what becomes of the mail.
  *
  *   smtp_mx_protocol          role mx, port 25        anonymous; asks and delivers to `mail` over LMTP
  *   submission_gate_protocol  role gate, 465/587      up to AUTH, then hands the client over to `mail`
  *   submission_accept         role mail               the same session after login
  *   lmtp_protocol             role mail, channels     one reply per recipient (RFC 2033); local delivery
- *   queue_in_protocol         role relay, channels    into the durable queue; accepts anything, its only callers are our own
+ *   queue_in_protocol         role relay, channels    into the durable queue; accepts anything, its only callers are
+ * our own
  *
- * Between our own roles (peers without a network address) XTRACE=<id> of MAIL hands on the message's trace id, so that one id names
- * the message in the log lines of every role.
+ * Between our own roles (peers without a network address) XTRACE=<id> of MAIL hands on the message's trace id, so that
+ * one id names the message in the log lines of every role.
  */
 #pragma once
 #include "auth/handover.h"
@@ -47,7 +48,7 @@ struct relay_app {
 };
 extern const struct protocol queue_in_protocol;
 
-/* Connections to one LMTP or SMTP service behind a channel, kept and used again. Thread-safe. The channel and the hostname are
- * borrowed. All leases must have been given back before smtp_pool_free(). */
+/* Connections to one LMTP or SMTP service behind a channel, kept and used again. Thread-safe. The channel and the
+ * hostname are borrowed. All leases must have been given back before smtp_pool_free(). */
 struct smtp_pool *smtp_pool_new(int channel, const char *hostname, bool is_lmtp);
 void smtp_pool_free(struct smtp_pool **p);

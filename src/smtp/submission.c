@@ -1,8 +1,9 @@
 /*
- * submission.c - submission after login, in the role mail (RFC 6409). The client has come over from `gate` and waits for the
- * answer to its AUTH.
+ * submission.c - submission after login, in the role mail (RFC 6409). The client has come over from `gate` and waits
+ * for the answer to its AUTH.
  *
- * Mail for our own addresses goes straight to their mailboxes, all other mail to relay's queue; both are on disk before 250.
+ * Mail for our own addresses goes straight to their mailboxes, all other mail to relay's queue; both are on disk before
+ * 250.
  */
 #include "base/mem.h"
 #include "smtp/deliver.h"
@@ -101,8 +102,8 @@ static enum status mend(struct smtp *sm, struct strbuf *prefix, struct message_f
     return ST_OK;
 }
 
-/* One answer for all recipients. deliver() sees to it that a failure after a success is the queue's matter; where not even that worked, the
- * temporary failure is what is said. */
+/* One answer for all recipients. deliver() sees to it that a failure after a success is the queue's matter; where not
+ * even that worked, the temporary failure is what is said. */
 static const struct delivery_result *worst_of(const struct delivery_result *results, size_t count)
 {
     const struct delivery_result *worst = &results[0];
@@ -142,8 +143,7 @@ static void submission_message(struct smtp *sm)
         return;
     }
     struct span header_from = arena_copy(&t->arena, header_unfold(&t->arena, facts.from));
-    struct delivery d = {
-        .app = app_of(sm->session), .session = sm, .body = &t->body, .prefix = strbuf_span(&prefix)};
+    struct delivery d = {.app = app_of(sm->session), .session = sm, .body = &t->body, .prefix = strbuf_span(&prefix)};
     struct delivery_result *results = arena_array(&t->arena, t->count, sizeof *results);
     deliver(&d, results);
 

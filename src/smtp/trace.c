@@ -1,4 +1,5 @@
-/* trace.c - see trace.h. Header fields are put before a message or left out of a copy; a message is never edited in place. */
+/* trace.c - see trace.h. Header fields are put before a message or left out of a copy; a message is never edited in
+ * place. */
 #include "smtp/trace.h"
 #include <stdio.h>
 #include <sys/random.h>
@@ -43,7 +44,8 @@ static void write_literal(const char *address, struct strbuf *out)
     strbuf_addf(out, "[%s%s]", strchr(address, ':') ? "IPv6:" : "", address);
 }
 
-/* From-domain (RFC 5321 §4.4). What is no domain and no literal may not stand there; the address then speaks for itself. */
+/* From-domain (RFC 5321 §4.4). What is no domain and no literal may not stand there; the address then speaks for
+ * itself. */
 static void write_from(const struct smtp *sm, struct strbuf *out)
 {
     const struct peer *peer = session_peer(sm->session);

@@ -1,9 +1,10 @@
 /*
  * body.c - see body.h.
  *
- * Both forms hold BODY_PREFIX_MAX unused octets, then the body: base[0 .. PREFIX_MAX) is the room for a prefix, the body
- * starts at base + BODY_PREFIX_MAX. A mapping grows by doubling with mremap(2), which moves page tables, not pages; what
- * was reserved and not written costs nothing. It is given back to the system at the end, whatever malloc would keep.
+ * Both forms hold BODY_PREFIX_MAX unused octets, then the body: base[0 .. PREFIX_MAX) is the room for a prefix, the
+ * body starts at base + BODY_PREFIX_MAX. A mapping grows by doubling with mremap(2), which moves page tables, not
+ * pages; what was reserved and not written costs nothing. It is given back to the system at the end, whatever malloc
+ * would keep.
  */
 #include "sys/body.h"
 #include <stdlib.h>

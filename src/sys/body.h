@@ -1,10 +1,10 @@
 /*
  * body.h - the bytes of one message while it comes in: a heap buffer at first, a mapping of its own once it is large.
  *
- * Nothing here touches a disk or a file. A body below BODY_HEAP_MAX lives on the heap; a larger one moves once into an anonymous
- * mapping, whose growth moves pages and never copies what is already there. A body has room for a prefix in front (trace
- * header fields), so that a header can be put before a message without moving the message.
- * Owner: whoever called body_new(). One thread at a time.
+ * Nothing here touches a disk or a file. A body below BODY_HEAP_MAX lives on the heap; a larger one moves once into an
+ * anonymous mapping, whose growth moves pages and never copies what is already there. A body has room for a prefix in
+ * front (trace header fields), so that a header can be put before a message without moving the message. Owner: whoever
+ * called body_new(). One thread at a time.
  */
 #pragma once
 #include "base/err.h"
@@ -29,6 +29,7 @@ uint64_t body_size(const struct body *b);
 /* All octets in one piece; valid until the next body_append(), body_prefix() or body_free(). ST_IO. */
 enum status body_span(struct body *b, struct span *out, struct err *err);
 
-/* The body with `prefix` right before it, in one piece; the body itself stays as it was, and body_span() never shows the prefix. Valid as
- * body_span()'s result; a second prefix takes the place of the first. ST_LIMIT over BODY_PREFIX_MAX. */
+/* The body with `prefix` right before it, in one piece; the body itself stays as it was, and body_span() never shows
+ * the prefix. Valid as body_span()'s result; a second prefix takes the place of the first. ST_LIMIT over
+ * BODY_PREFIX_MAX. */
 enum status body_prefix(struct body *b, struct span prefix, struct span *out, struct err *err);

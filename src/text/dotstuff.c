@@ -1,6 +1,6 @@
 /*
- * dotstuff.c - see dotstuff.h. The decoder is a small machine over the last one or two octets; within a line it jumps from
- * line end to line end by memchr, so that a large body costs little more than reading it.
+ * dotstuff.c - see dotstuff.h. The decoder is a small machine over the last one or two octets; within a line it jumps
+ * from line end to line end by memchr, so that a large body costs little more than reading it.
  */
 #include "text/dotstuff.h"
 #include "base/banned.h"

@@ -1,5 +1,6 @@
 /*
- * dotstuff.h - the dots of SMTP's DATA and POP3's RETR: taken away on the way in, put in on the way out (RFC 5321 §4.5.2).
+ * dotstuff.h - the dots of SMTP's DATA and POP3's RETR: taken away on the way in, put in on the way out (RFC 5321
+ * §4.5.2).
  *
  * The decoder is fed pieces as they come. Only CRLF is a line end, so only CRLF "." CRLF ends the text; a bare CR or LF
  * and a NUL are marked, never taken for something else: what two servers read differently is how mail is smuggled.
@@ -27,6 +28,6 @@ static inline bool dotstuff_is_end(const struct dotstuff *d)
     return d->place == DOTSTUFF_END;
 }
 
-/* The way out. *text is what is still to send; returns the piece that can be sent as it stands, after which a "." must be sent
- * if *needs_dot. Start with *at_line_start true; call until *text is empty. */
+/* The way out. *text is what is still to send; returns the piece that can be sent as it stands, after which a "." must
+ * be sent if *needs_dot. Start with *at_line_start true; call until *text is empty. */
 struct span dotstuff_encode(struct span *text, bool *at_line_start, bool *needs_dot);

@@ -1,6 +1,6 @@
 /*
- * smtp_command.c - see smtp_command.h. A line is cut once from left to right; parameters go to a small table and are then
- * read by name, so that order does not matter and a parameter given twice is seen.
+ * smtp_command.c - see smtp_command.h. A line is cut once from left to right; parameters go to a small table and are
+ * then read by name, so that order does not matter and a parameter given twice is seen.
  */
 #include "text/smtp_command.h"
 #include "text/charset.h"
@@ -100,7 +100,8 @@ static enum smtp_fault params_parse(struct span rest, struct params *ps, struct 
     return SMTP_FINE;
 }
 
-/* "FROM:" and the path. RFC 5321 §3.3 allows no space behind the colon; so many clients send one that it is read over. */
+/* "FROM:" and the path. RFC 5321 §3.3 allows no space behind the colon; so many clients send one that it is read over.
+ */
 static enum smtp_fault prefixed_path(struct arena *a, struct span *args, struct span prefix, bool is_reverse,
                                      struct mailbox_address *out, struct err *err)
 {
@@ -132,7 +133,8 @@ static enum smtp_fault check_utf8(const struct mailbox_address *m, bool is_smtpu
 static enum smtp_fault mail_param(const struct param *p, bool is_internal, struct smtp_mail_args *out, struct err *err)
 {
     if (span_ieq(p->name, SPAN("SIZE"))) {
-        out->has_size = p->value.len <= 20 && span_to_u64(p->value, UINT64_MAX, &out->size); /* RFC 1870 §4: 1*20DIGIT */
+        out->has_size =
+            p->value.len <= 20 && span_to_u64(p->value, UINT64_MAX, &out->size); /* RFC 1870 §4: 1*20DIGIT */
         return out->has_size ? SMTP_FINE : fault(err, SMTP_BAD_SYNTAX, "SIZE= is not a number");
     }
     if (span_ieq(p->name, SPAN("BODY"))) {

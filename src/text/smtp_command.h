@@ -6,15 +6,15 @@
 #include "text/address.h"
 
 enum {
-    SMTP_COMMAND_MAX = 512,    /* octets with CRLF (RFC 5321 §4.5.3.1.4) */
-    SMTP_LINE_MAX = 4096,      /* of commands that extensions make longer: MAIL, RCPT */
+    SMTP_COMMAND_MAX = 512,     /* octets with CRLF (RFC 5321 §4.5.3.1.4) */
+    SMTP_LINE_MAX = 4096,       /* of commands that extensions make longer: MAIL, RCPT */
     SMTP_AUTH_LINE_MAX = 12288, /* of AUTH and its continuation lines (RFC 4954 §4) */
     SMTP_PARAMS_MAX = 16,
-    SMTP_TRACE_MAX = 32        /* octets of a trace id */
+    SMTP_TRACE_MAX = 32 /* octets of a trace id */
 };
 
-/* verb: as sent. args: what follows it, without the spaces around. False where the line (without its CRLF) has a CR, LF or
- * NUL, or where it does not begin with letters. */
+/* verb: as sent. args: what follows it, without the spaces around. False where the line (without its CRLF) has a CR, LF
+ * or NUL, or where it does not begin with letters. */
 bool smtp_command_split(struct span line, struct span *verb, struct span *args);
 
 /* What is wrong with arguments; decides the reply. */
@@ -29,10 +29,11 @@ enum smtp_fault {
 struct smtp_mail_args {
     struct mailbox_address from; /* both empty: the null reverse-path */
     bool has_size, is_8bit, is_smtputf8;
-    uint64_t size;               /* SIZE=, RFC 1870 */
-    struct span trace;           /* XTRACE=, only where is_internal; empty: none */
+    uint64_t size;     /* SIZE=, RFC 1870 */
+    struct span trace; /* XTRACE=, only where is_internal; empty: none */
 };
-/* args of MAIL: "FROM:<…> SIZE=1000 BODY=8BITMIME". AUTH= is checked and dropped (RFC 4954 §5). *err says what is wrong. */
+/* args of MAIL: "FROM:<…> SIZE=1000 BODY=8BITMIME". AUTH= is checked and dropped (RFC 4954 §5). *err says what is
+ * wrong. */
 enum smtp_fault smtp_mail_parse(struct arena *a, struct span args, bool is_internal, struct smtp_mail_args *out,
                                 struct err *err);
 
@@ -43,6 +44,7 @@ enum smtp_fault smtp_rcpt_parse(struct arena *a, struct span args, bool is_smtpu
 /* A trace id: 1 to SMTP_TRACE_MAX of [A-Za-z0-9]. */
 bool smtp_trace_is_valid(struct span trace);
 
-/* What may follow EHLO, HELO, LHLO: a domain, an address literal, or whatever single word clients really send, as long as it can stand in a
- * header field (printable ASCII or UTF-8, no space, no parentheses, brackets, quotes but a literal's own). */
+/* What may follow EHLO, HELO, LHLO: a domain, an address literal, or whatever single word clients really send, as long
+ * as it can stand in a header field (printable ASCII or UTF-8, no space, no parentheses, brackets, quotes but a
+ * literal's own). */
 bool smtp_hello_is_valid(struct span name);

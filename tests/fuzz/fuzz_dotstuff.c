@@ -1,4 +1,5 @@
-/* fuzz_dotstuff.c - decoding whole and in two pieces is the same, and decoding undoes encoding. The first octet says where to cut. */
+/* fuzz_dotstuff.c - decoding whole and in two pieces is the same, and decoding undoes encoding. The first octet says
+ * where to cut. */
 #include "fuzz.h"
 #include "base/strbuf.h"
 #include "text/dotstuff.h"
@@ -41,7 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct dotstuff a = decode(in, in.len, &whole, &left_whole);
     struct dotstuff b = decode(in, data[0], &split, &left_split);
     CHECK(span_eq(strbuf_span(&whole), strbuf_span(&split)) && left_whole == left_split);
-    CHECK(a.place == b.place && a.has_bare_cr == b.has_bare_cr && a.has_bare_lf == b.has_bare_lf && a.has_nul == b.has_nul);
+    CHECK(a.place == b.place && a.has_bare_cr == b.has_bare_cr && a.has_bare_lf == b.has_bare_lf &&
+          a.has_nul == b.has_nul);
 
     bool is_clean = dotstuff_is_end(&a) && !a.has_bare_cr && !a.has_bare_lf;
     if (!is_clean)

@@ -1,7 +1,7 @@
 /*
- * fuzz_smtp_session.c - whole sessions: the first octet chooses the door and the size of the pieces, the rest is what the client
- * says. Below SMTP stand the fakes of tests/smtp. The replies must be whole lines, and a body that is fed in pieces must have the
- * outcome of the whole.
+ * fuzz_smtp_session.c - whole sessions: the first octet chooses the door and the size of the pieces, the rest is what
+ * the client says. Below SMTP stand the fakes of tests/smtp. The replies must be whole lines, and a body that is fed in
+ * pieces must have the outcome of the whole.
  */
 #include "fuzz.h"
 #include "../smtp/fake_roles.h"
@@ -48,7 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct span text = span_of(data + 1, size - 1);
     AUTO_STRBUF whole = STRBUF_INIT, pieces = STRBUF_INIT;
     run(data[0] % 3, text, 0, &whole);
-    bool has_starttls = span_find(strbuf_span(&whole), SPAN("554"), 0) != SPAN_NPOS; /* depends on the packets, rightly */
+    bool has_starttls =
+        span_find(strbuf_span(&whole), SPAN("554"), 0) != SPAN_NPOS; /* depends on the packets, rightly */
     for (size_t i = 0; i + 8 <= text.len && !has_starttls; i++)
         has_starttls = span_istarts(span_skip(text, i), SPAN("STARTTLS"));
     if (has_starttls)

@@ -1,4 +1,5 @@
-/* fake_roles.c - see fake_roles.h. Routing (policy/route.c) and the parsing of messages (store/content.c) are the real ones. */
+/* fake_roles.c - see fake_roles.h. Routing (policy/route.c) and the parsing of messages (store/content.c) are the real
+ * ones. */
 #include "fake_roles.h"
 #include <assert.h>
 #include <errno.h>
@@ -135,7 +136,7 @@ enum status account_open(struct store *s, struct span address, struct account **
     (void)s;
     (void)err;
     *out = mem_alloc(sizeof **out);
-    keep((*out)->address, sizeof (*out)->address, address);
+    keep((*out)->address, sizeof(*out)->address, address);
     return ST_OK;
 }
 
@@ -262,7 +263,7 @@ enum sasl_result vault_sasl_next(struct vault_client *c, struct sasl_exchange **
     if (strcmp((*x)->mechanism, "PLAIN") == 0)
         return plain(x, response, err);
     if ((*x)->step++ == 0) {
-        keep((*x)->user, sizeof (*x)->user, response);
+        keep((*x)->user, sizeof(*x)->user, response);
         strbuf_add(challenge, SPAN("Password:"));
         return SASL_CONTINUE;
     }
@@ -282,7 +283,7 @@ enum sasl_result vault_sasl_start(struct vault_client *c, struct span mechanism,
         return SASL_FAILED;
     }
     *x = mem_alloc(sizeof **x);
-    keep((*x)->mechanism, sizeof (*x)->mechanism, span_ieq(mechanism, SPAN("PLAIN")) ? SPAN("PLAIN") : SPAN("LOGIN"));
+    keep((*x)->mechanism, sizeof(*x)->mechanism, span_ieq(mechanism, SPAN("PLAIN")) ? SPAN("PLAIN") : SPAN("LOGIN"));
     if (initial.p)
         return vault_sasl_next(c, x, initial, challenge, ticket, err);
     if (strcmp((*x)->mechanism, "LOGIN") == 0)
@@ -302,8 +303,8 @@ bool gate_may_login(const struct session *s)
     return fake_may_login;
 }
 
-enum status gate_hand_over(struct session *s, enum handover_protocol protocol,
-                           const uint8_t ticket[VAULT_TICKET_BYTES], struct span tag, struct err *err)
+enum status gate_hand_over(struct session *s, enum handover_protocol protocol, const uint8_t ticket[VAULT_TICKET_BYTES],
+                           struct span tag, struct err *err)
 {
     (void)err;
     assert(protocol == HANDOVER_SUBMISSION && ticket[0] == 7);

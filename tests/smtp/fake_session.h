@@ -1,8 +1,9 @@
 /*
- * fake_session.h - net/session.h without a network: bytes are put in, what the protocol answers is taken out. One thread, no time.
+ * fake_session.h - net/session.h without a network: bytes are put in, what the protocol answers is taken out. One
+ * thread, no time.
  *
- * What the engine promises a protocol is kept: input() is called with at least one unread byte, after NEXT_INPUT only when more
- * came, unread input is dropped before secured().
+ * What the engine promises a protocol is kept: input() is called with at least one unread byte, after NEXT_INPUT only
+ * when more came, unread input is dropped before secured().
  */
 #pragma once
 #include "net/session.h"

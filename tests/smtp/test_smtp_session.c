@@ -1,6 +1,6 @@
 /*
- * test_smtp_session.c - every door, by scripts: what a client says, and the replies it gets. Each script is fed whole and byte by byte
- * and must have the same outcome.
+ * test_smtp_session.c - every door, by scripts: what a client says, and the replies it gets. Each script is fed whole
+ * and byte by byte and must have the same outcome.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,7 +38,8 @@ static void codes_of(struct span out, struct strbuf *codes)
     }
 }
 
-static void talk(struct session *s, const struct protocol *p, void *app, const char *peer, const char *script, size_t step)
+static void talk(struct session *s, const struct protocol *p, void *app, const char *peer, const char *script,
+                 size_t step)
 {
     fake_reset();
     fake_open(s, p, app, peer);
@@ -51,11 +52,12 @@ static void check_codes(const struct protocol *p, void *app, const char *peer, c
     static const size_t steps[] = {0, 1, 7};
     for (size_t i = 0; i < 3; i++) {
         struct session s;
-    talk(&s, p, app, peer, script, steps[i]);
+        talk(&s, p, app, peer, script, steps[i]);
         AUTO_STRBUF codes = STRBUF_INIT;
         codes_of(strbuf_span(&s.out), &codes);
         if (strcmp(strbuf_cstr(&codes), want) != 0)
-            fail_msg("step %zu of\n%s\ngot  %s\nwant %s\n%s", steps[i], script, strbuf_cstr(&codes), want, strbuf_cstr(&s.out));
+            fail_msg("step %zu of\n%s\ngot  %s\nwant %s\n%s", steps[i], script, strbuf_cstr(&codes), want,
+                     strbuf_cstr(&s.out));
         fake_close(&s);
     }
 }
@@ -103,13 +105,15 @@ static void test_a_message(void **state)
     assert_false(s.is_in_body);
     fake_close(&s);
 
-    talk(&s, &queue_in_protocol, &relay_app, "", HELLO "MAIL FROM:<\"\"@b.test>\r\nRCPT TO:<\"a b\"@c.test>\r\nDATA\r\n.\r\n", 0);
+    talk(&s, &queue_in_protocol, &relay_app, "",
+         HELLO "MAIL FROM:<\"\"@b.test>\r\nRCPT TO:<\"a b\"@c.test>\r\nDATA\r\n.\r\n", 0);
     assert_string_equal(fake_queued[0].from, "\"\"@b.test"); /* an empty local part is not the null reverse-path */
     assert_string_equal(fake_queued[0].to, "\"a b\"@c.test");
     fake_close(&s);
 
     /* The trace comes along between our own roles only. */
-    talk(&s, &queue_in_protocol, &relay_app, "", HELLO "MAIL FROM:<> XTRACE=abc\r\nRCPT TO:<b@outside.test>\r\nDATA\r\n.\r\n", 0);
+    talk(&s, &queue_in_protocol, &relay_app, "",
+         HELLO "MAIL FROM:<> XTRACE=abc\r\nRCPT TO:<b@outside.test>\r\nDATA\r\n.\r\n", 0);
     assert_string_equal(fake_queued[0].trace, "abc");
     assert_string_equal(fake_queued[0].from, "");
     fake_close(&s);
@@ -162,17 +166,19 @@ static void test_errors_are_slowed_down(void **state)
     fake_close(&s);
 }
 
-/* One envelope, one message, however the dots and line ends are mixed: what follows must never be taken for commands. */
+/* One envelope, one message, however the dots and line ends are mixed: what follows must never be taken for commands.
+ */
 static void test_smuggling(void **state)
 {
     (void)state;
     static const char *const ends[] = {
-        "\n.\n",   "\n.\r\n",  "\r\n.\n",  "\r.\r",    "\r\n.\r",   "\r.\r\n",
-        "\n\n.\n\n", "\r\r\n.\r\r\n", "\n.\r", "\r.\n", "\r\n.\r\r\n",
+        "\n.\n",     "\n.\r\n",       "\r\n.\n", "\r.\r", "\r\n.\r",     "\r.\r\n",
+        "\n\n.\n\n", "\r\r\n.\r\r\n", "\n.\r",   "\r.\n", "\r\n.\r\r\n",
     };
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
         AUTO_STRBUF script = STRBUF_INIT;
-        strbuf_addf(&script, ENVELOPE "DATA\r\nSubject: x\r\n\r\ntext%sMAIL FROM:<evil@outside.test>\r\nDATA\r\n.\r\n", ends[i]);
+        strbuf_addf(&script, ENVELOPE "DATA\r\nSubject: x\r\n\r\ntext%sMAIL FROM:<evil@outside.test>\r\nDATA\r\n.\r\n",
+                    ends[i]);
         QUEUE(strbuf_cstr(&script), "220 250 250 250 354 550");
         assert_int_equal(fake_queued_count, 0);
     }
@@ -207,7 +213,7 @@ static void test_gate(void **state)
 
     struct session s;
     talk(&s, &submission_gate_protocol, &gate_app, "192.0.2.1",
-                            HELLO "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nMAIL FROM:<>\r\n", 0);
+         HELLO "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nMAIL FROM:<>\r\n", 0);
     assert_true(s.is_carried);
     assert_string_equal(fake_handed_tag, "client.example.test");
     assert_int_equal(fake_handed_unread, strlen("MAIL FROM:<>\r\n"));
@@ -268,10 +274,11 @@ static void test_lmtp(void **state)
 
     struct session s;
     talk(&s, &lmtp_protocol, &mail_app, "",
-                            LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<alice@example.test>\r\n"
-                                 "RCPT TO:<team@example.test>\r\nDATA\r\nReturn-Path: <old@outside.test>\r\n"
-                                 "Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
-                                 "--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--\r\n.\r\n", 0);
+         LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<alice@example.test>\r\n"
+              "RCPT TO:<team@example.test>\r\nDATA\r\nReturn-Path: <old@outside.test>\r\n"
+              "Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+              "--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--\r\n.\r\n",
+         0);
     assert_int_equal(fake_delivered_count, 2); /* alice once, though two recipients lead to her */
     assert_string_equal(fake_delivered[0].to, "alice@example.test");
     assert_string_equal(fake_delivered[1].to, "bob@example.test");
@@ -300,7 +307,7 @@ static void test_forwarding_and_partial_failure(void **state)
     mail_app.relay_channel = fake_service_start(&queue_in_protocol, &relay_app);
     struct session s;
     talk(&s, &lmtp_protocol, &mail_app, "",
-                            LHLO "MAIL FROM:<a@outside.test> XTRACE=t1\r\nRCPT TO:<loop@example.test>\r\n" TEXT, 0);
+         LHLO "MAIL FROM:<a@outside.test> XTRACE=t1\r\nRCPT TO:<loop@example.test>\r\n" TEXT, 0);
     assert_int_equal(fake_delivered_count, 1);
     assert_int_equal(fake_queued_count, 1);
     assert_string_equal(fake_queued[0].to, "bob@outside.test");
@@ -352,10 +359,13 @@ static void test_submission(void **state)
     mail_app.relay_channel = fake_service_start(&queue_in_protocol, &relay_app);
     struct session s;
     submission_open(&s);
-    fake_put(&s, SPAN("MAIL FROM:<bob@example.test>\r\nAUTH PLAIN\r\n"
-                      "MAIL FROM:<alice@example.test>\r\nRCPT TO:<nobody@example.test>\r\n"
-                      "RCPT TO:<bob@example.test>\r\nRCPT TO:<c@outside.test>\r\nRCPT TO:<d@outside.test>\r\n"
-                      "DATA\r\nFrom: alice@example.test\r\nBcc: x@outside.test,\r\n y@outside.test\r\nSubject: s\r\n\r\nhi\r\n.\r\n"), 1);
+    fake_put(&s,
+             SPAN("MAIL FROM:<bob@example.test>\r\nAUTH PLAIN\r\n"
+                  "MAIL FROM:<alice@example.test>\r\nRCPT TO:<nobody@example.test>\r\n"
+                  "RCPT TO:<bob@example.test>\r\nRCPT TO:<c@outside.test>\r\nRCPT TO:<d@outside.test>\r\n"
+                  "DATA\r\nFrom: alice@example.test\r\nBcc: x@outside.test,\r\n y@outside.test\r\nSubject: "
+                  "s\r\n\r\nhi\r\n.\r\n"),
+             1);
     AUTO_STRBUF codes = STRBUF_INIT;
     codes_of(strbuf_span(&s.out), &codes);
     assert_string_equal(strbuf_cstr(&codes), "235 553 503 250 550 250 250 250 354 250");
@@ -393,11 +403,12 @@ static void test_mx(void **state)
 
     struct session s;
     talk(&s, &smtp_mx_protocol, &mx_app, "192.0.2.9",
-                            HELLO "MAIL FROM:<x@outside.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n..\r\n.\r\n", 1);
+         HELLO "MAIL FROM:<x@outside.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n..\r\n.\r\n", 1);
     assert_true(span_ends(strbuf_span(&fake_delivered[0].text), SPAN("+0000\r\n.\r\n")));
-    assert_true(span_find(strbuf_span(&fake_delivered[0].text),
-                          SPAN("\r\nReceived: from client.example.test ([192.0.2.9])\r\n\tby mx.example.test with ESMTP id "), 0) !=
-                SPAN_NPOS);
+    assert_true(
+        span_find(strbuf_span(&fake_delivered[0].text),
+                  SPAN("\r\nReceived: from client.example.test ([192.0.2.9])\r\n\tby mx.example.test with ESMTP id "),
+                  0) != SPAN_NPOS);
     fake_close(&s);
 
     /* A temporary failure in `mail` is one here. */

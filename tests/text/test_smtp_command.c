@@ -152,7 +152,8 @@ static void test_rcpt(void **state)
 static void test_hello(void **state)
 {
     (void)state;
-    static const char *const good[] = {"mail.example.test", "[192.0.2.1]", "[IPv6:2001:db8::1]", "my_pc", "b\xc3\xbc.test"};
+    static const char *const good[] = {"mail.example.test", "[192.0.2.1]", "[IPv6:2001:db8::1]", "my_pc",
+                                       "b\xc3\xbc.test"};
     static const char *const bad[] = {"", "a b", "a(b)", "a\"b", "[]]", "a;b", "\xff"};
     for (size_t i = 0; i < ROWS(good); i++)
         if (!smtp_hello_is_valid(span_cstr(good[i])))
