@@ -85,28 +85,23 @@ static void set_seen_ahead(struct imap *im, struct imap_call *call, struct fetch
 
 /* ---- one message --------------------------------------------------------------------------------------------- */
 
-static enum status locate_streamed(struct fetch_job *job, const struct content_forms *forms, struct arena *a,
-                                   struct err *err)
-{
-    for (size_t i = job->ready_count; i < job->what.count; i++)
-        TRY(fetch_locate(&job->what.items[i], forms, a, &job->octets[i - job->ready_count], err));
-    return ST_OK;
-}
-
-static enum status write_ready(struct imap *im, struct imap_call *call, struct fetch_job *job, struct txn *txn,
-                               const struct view_message *m, const struct content_forms *forms, struct arena *a,
-                               struct err *err)
+static enum status write_ready(struct imap *im, struct imap_call *call, struct fetch_job *job,
+                               const struct fetch_source *src, struct err *err)
 {
     struct strbuf *out = imap_out(im);
+    size_t start = out->len;
     for (size_t i = 0; i < job->ready_count; i++) {
         if (i)
             strbuf_add_char(out, ' ');
-        TRY(fetch_write_item(im, call, txn, m, &job->what.items[i], forms, a, err));
+        TRY(fetch_write_item(im, call, src, &job->what.items[i], err));
+        if (out->len - start > FETCH_READY_BYTES_MAX)
+            return err_set(err, ST_LIMIT, "the answer for one message is too large; ask for less at once");
     }
     /* RFC 3501 §6.4.5: flags that change by this FETCH are told in its answer. */
-    if (!job->has_flags && fetch_flags(job, m) != m->flags) {
+    uint64_t flags = fetch_flags(job, src->message);
+    if (!job->has_flags && flags != src->message->flags) {
         strbuf_add_cstr(out, job->ready_count ? " FLAGS " : "FLAGS ");
-        imap_write_flags(im, call, m->uid, fetch_flags(job, m), out);
+        imap_write_flags(im, call, src->message->uid, flags, out);
         if (!job->ready_count)
             strbuf_add_char(out, ' ');
     }
@@ -117,20 +112,19 @@ static enum status write_ready(struct imap *im, struct imap_call *call, struct f
 static enum status begin_message(struct imap *im, struct imap_call *call, struct fetch_job *job, struct txn *txn,
                                  uint32_t seq, struct err *err)
 {
-    const struct view_message *m = view_message(im->view, seq);
-    struct content_forms forms = {0};
-    struct strbuf *out = imap_out(im);
     AUTO_ARENA a = ARENA_INIT;
-    if (!job->is_view_enough) {
-        TRY(content_load(txn, m->content, job->forms, &a, &forms, err));
-        TRY(locate_streamed(job, &forms, &a, err));
-    }
+    struct fetch_source src = {.txn = txn, .message = view_message(im->view, seq), .arena = &a};
+    struct strbuf *out = imap_out(im);
+    if (!job->is_view_enough)
+        TRY(fetch_source_load(&src, job->forms, err));
+    for (size_t i = job->ready_count; i < job->what.count; i++)
+        job->octets[i - job->ready_count] = fetch_locate(&src, &job->what.items[i]);
     strbuf_add_cstr(out, "* ");
     strbuf_add_u64(out, seq);
     strbuf_add_cstr(out, " FETCH (");
-    TRY(write_ready(im, call, job, txn, m, &forms, &a, err));
+    TRY(write_ready(im, call, job, &src, err));
     if (job->ready_count < job->what.count) {
-        job->message = m;
+        job->message = src.message;
         job->item = job->ready_count;
     } else {
         strbuf_add_cstr(out, ")\r\n");

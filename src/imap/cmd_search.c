@@ -10,7 +10,8 @@
 #include "base/banned.h"
 
 enum {
-    SEARCH_BATCH_MESSAGES = 500,
+    SEARCH_BATCH_MESSAGES = 500,        /* that are read */
+    SEARCH_BATCH_KEYS = 1000 * 1000,    /* that are asked of the view */
     SEARCH_BATCH_BYTES = 8 * 1024 * 1024,
 };
 
@@ -52,15 +53,22 @@ static enum status look_at(struct imap_call *call, struct search_job *job, struc
     return st;
 }
 
+/* How many messages a batch looks at. */
+static uint32_t batch_of(const struct search_job *job)
+{
+    if (!job->is_view_enough)
+        return SEARCH_BATCH_MESSAGES;
+    return (uint32_t)(SEARCH_BATCH_KEYS / job->program.keys);
+}
+
 static enum status search_batch(struct imap *im, struct imap_call *call, struct search_job *job, struct err *err)
 {
     AUTO(txn) txn = NULL;
-    uint32_t last = view_count(im->view);
-    if (!job->is_view_enough) {
+    uint32_t last = view_count(im->view), batch = batch_of(job);
+    if (last - job->seq >= batch)
+        last = job->seq + batch - 1;
+    if (!job->is_view_enough)
         TRY(store_begin(im->account, TXN_READ, &txn, err));
-        if (last - job->seq >= SEARCH_BATCH_MESSAGES)
-            last = job->seq + SEARCH_BATCH_MESSAGES - 1;
-    }
     job->matcher.txn = txn;
     job->matcher.bytes_read = 0;
     for (; job->seq <= last && job->matcher.bytes_read < SEARCH_BATCH_BYTES; job->seq++)

@@ -7,15 +7,26 @@
 #include "text/imap_fetch_args.h"
 
 enum {
-    FETCH_STREAM_BYTES = 256 * 1024,   /* of a body in one read, which ends at a multiple of it, as the store's chunks do */
-    FETCH_SEEN_MESSAGES = 1000,        /* at most so many get \Seen ahead of being sent */
-    FETCH_SEEN_BYTES = 4 * 1024 * 1024 /* or messages of this size together */
+    FETCH_STREAM_BYTES = 256 * 1024,    /* of a body in one read, which ends at a multiple of it, as the store's chunks do */
+    FETCH_HEADER_BYTES_MAX = 1024 * 1024, /* of a header whose fields are picked; what lies behind is not looked at */
+    FETCH_READY_BYTES_MAX = 16 * 1024 * 1024, /* of all that is written at once for a message */
+    FETCH_SEEN_MESSAGES = 1000,         /* at most so many get \Seen ahead of being sent */
+    FETCH_SEEN_BYTES = 4 * 1024 * 1024  /* or messages of this size together */
 };
 
 /* Where a section's octets lie in its message. */
 struct fetch_octets {
     bool exists; /* else the answer is NIL */
     uint64_t offset, size;
+};
+
+/* A message that is being answered, and what of it has been read. */
+struct fetch_source {
+    struct txn *txn;
+    const struct view_message *message;
+    struct arena *arena;
+    struct content_forms forms; /* those of job->forms */
+    struct mime_message parts;  /* where the forms have CONTENT_PARTS */
 };
 
 /* A walk over the messages of the client's view that a set of uids names. */
@@ -50,21 +61,21 @@ struct fetch_job {
 uint32_t fetch_cursor_seq(struct fetch_cursor *c);
 void fetch_cursor_advance(struct fetch_cursor *c);
 
-/* fetch_item.c: one item that is written at once, with its label. `forms` are those of job->forms. */
-enum status fetch_write_item(struct imap *im, const struct imap_call *call, struct txn *txn, const struct view_message *m,
-                             const struct fetch_item *item, const struct content_forms *forms, struct arena *a,
-                             struct err *err);
 /* The message's flags as the answer shows them. */
 uint64_t fetch_flags(const struct fetch_job *job, const struct view_message *m);
+/* fetch_item.c: one item that is written at once, with its label. */
+enum status fetch_write_item(struct imap *im, const struct imap_call *call, const struct fetch_source *src,
+                             const struct fetch_item *item, struct err *err);
 
 /* fetch_body.c */
 bool fetch_is_streamed(const struct fetch_item *item);
 unsigned fetch_forms_of(const struct fetch_item *item);
+/* Reads the forms; ST_NOTFOUND: the content is gone. */
+enum status fetch_source_load(struct fetch_source *src, unsigned forms, struct err *err);
 /* Where a section is, its partial considered. */
-enum status fetch_locate(const struct fetch_item *item, const struct content_forms *forms, struct arena *a,
-                         struct fetch_octets *out, struct err *err);
-/* HEADER, HEADER.FIELDS and HEADER.FIELDS.NOT, from the stored header or from that of an embedded message. */
-enum status fetch_write_header(struct txn *txn, const struct view_message *m, const struct fetch_item *item,
-                               const struct content_forms *forms, struct arena *a, struct strbuf *out, struct err *err);
+struct fetch_octets fetch_locate(const struct fetch_source *src, const struct fetch_item *item);
+/* HEADER.FIELDS and HEADER.FIELDS.NOT, of the message or of one that is embedded. */
+enum status fetch_write_fields(const struct fetch_source *src, const struct fetch_item *item, struct strbuf *out,
+                               struct err *err);
 /* Goes on with job->message; job->message is NULL when all its sections are written. A bad status leaves a literal unfinished. */
 enum status fetch_stream(struct fetch_job *job, struct txn *txn, struct strbuf *out, struct err *err);

@@ -2,17 +2,15 @@
  * fetch_body.c - the sections of a message that FETCH sends (RFC 3501 §6.4.5).
  *
  * A section is a range of the stored octets, found in the stored table of parts; nothing is parsed here but header fields.
- * Headers are written at once. Everything else is streamed: the range is known before its literal is announced, and is read
- * a piece at a time, so that neither a large message nor a slow reader costs more than a piece.
+ * Picked header fields are written at once. Everything else is streamed: the range is known before its literal is announced,
+ * and is read a piece at a time, so that neither a large message nor a slow reader costs more than a piece.
  */
 #include "imap/fetch.h"
 #include "base/banned.h"
 
 bool fetch_is_streamed(const struct fetch_item *item)
 {
-    if (item->kind != FETCH_SECTION || item->fields_mode != FETCH_FIELDS_ALL)
-        return false;
-    return item->depth || item->section != MIME_SECTION_HEADER;
+    return item->kind == FETCH_SECTION && item->fields_mode == FETCH_FIELDS_ALL;
 }
 
 unsigned fetch_forms_of(const struct fetch_item *item)
@@ -25,12 +23,30 @@ unsigned fetch_forms_of(const struct fetch_item *item)
     case FETCH_BODYSTRUCTURE:
         return CONTENT_BODYSTRUCTURE;
     case FETCH_SECTION:
-        if (item->depth)
-            return CONTENT_PARTS;
-        return item->section == MIME_SECTION_HEADER ? CONTENT_HEADER : 0;
+        return item->depth ? CONTENT_PARTS : 0;
     default:
         return 0;
     }
+}
+
+enum status fetch_source_load(struct fetch_source *src, unsigned forms, struct err *err)
+{
+    TRY(content_load(src->txn, src->message->content, forms, src->arena, &src->forms, err));
+    return forms & CONTENT_PARTS ? mime_unpack(src->arena, src->forms.parts, &src->parts, err) : ST_OK;
+}
+
+static struct fetch_octets locate_whole(const struct fetch_source *src, const struct fetch_item *item)
+{
+    struct fetch_octets o = {.exists = true};
+    if (item->depth)
+        o.exists = mime_section_range(&src->parts, item->numbers, item->depth, item->section, &o.offset, &o.size);
+    else if (item->section == MIME_SECTION_HEADER)
+        o.size = src->forms.header_size;
+    else if (item->section == MIME_SECTION_TEXT)
+        o = (struct fetch_octets){true, src->forms.header_size, src->forms.size - src->forms.header_size};
+    else
+        o.size = src->forms.size;
+    return o;
 }
 
 /* "<origin.size>": what lies beyond the end is cut off, an origin beyond it gives nothing. */
@@ -45,28 +61,11 @@ static void apply_partial(const struct fetch_item *item, struct fetch_octets *o)
         o->size = item->size;
 }
 
-static enum status locate_whole(const struct fetch_item *item, const struct content_forms *forms, struct arena *a,
-                                struct fetch_octets *o, struct err *err)
+struct fetch_octets fetch_locate(const struct fetch_source *src, const struct fetch_item *item)
 {
-    struct mime_message parts;
-    o->exists = true;
-    if (!item->depth) {
-        o->offset = item->section == MIME_SECTION_TEXT ? forms->header_size : 0;
-        o->size = (item->section == MIME_SECTION_HEADER ? forms->header_size : forms->size) - o->offset;
-        return ST_OK;
-    }
-    TRY(mime_unpack(a, forms->parts, &parts, err));
-    o->exists = mime_section_range(&parts, item->numbers, item->depth, item->section, &o->offset, &o->size);
-    return ST_OK;
-}
-
-enum status fetch_locate(const struct fetch_item *item, const struct content_forms *forms, struct arena *a,
-                         struct fetch_octets *out, struct err *err)
-{
-    *out = (struct fetch_octets){0};
-    TRY(locate_whole(item, forms, a, out, err));
-    apply_partial(item, out);
-    return ST_OK;
+    struct fetch_octets o = locate_whole(src, item);
+    apply_partial(item, &o);
+    return o;
 }
 
 /* RFC 3501 §4.3.1 has no NUL in a literal, messages may: what other servers send in its place keeps all sizes. */
@@ -76,7 +75,7 @@ static void replace_nuls(char *p, size_t len)
         *nul = (char)0x80;
 }
 
-/* ---- headers ------------------------------------------------------------------------------------------------- */
+/* ---- header fields -------------------------------------------------------------------------------------------- */
 
 static bool is_named(const struct fetch_item *item, struct span name)
 {
@@ -114,39 +113,23 @@ static void write_literal(struct span s, struct strbuf *out)
     replace_nuls(out->p + start, s.len);
 }
 
-/* The header block the item is about; exists false where its part has none. */
-static enum status read_block(struct txn *txn, const struct view_message *m, const struct fetch_item *item,
-                              const struct content_forms *forms, struct arena *a, struct strbuf *block, bool *exists,
-                              struct err *err)
+enum status fetch_write_fields(const struct fetch_source *src, const struct fetch_item *item, struct strbuf *out,
+                               struct err *err)
 {
-    struct fetch_octets o = {0};
-    TRY(locate_whole(item, forms, a, &o, err));
-    *exists = o.exists;
-    return o.exists ? content_read(txn, m->content, o.offset, o.size, block, err) : ST_OK;
-}
-
-enum status fetch_write_header(struct txn *txn, const struct view_message *m, const struct fetch_item *item,
-                               const struct content_forms *forms, struct arena *a, struct strbuf *out, struct err *err)
-{
-    AUTO_STRBUF nested = STRBUF_INIT;
+    AUTO_STRBUF block = STRBUF_INIT;
     AUTO_STRBUF fields = STRBUF_INIT;
-    struct span text = forms->header;
-    bool exists = true;
-    if (item->depth) {
-        TRY(read_block(txn, m, item, forms, a, &nested, &exists, err));
-        text = strbuf_span(&nested);
-    }
-    if (!exists) {
+    struct fetch_octets o = locate_whole(src, item);
+    if (!o.exists) {
         strbuf_add_cstr(out, "NIL");
         return ST_OK;
     }
-    if (item->fields_mode != FETCH_FIELDS_ALL) {
-        select_fields(item, text, &fields);
-        text = strbuf_span(&fields);
-    }
-    struct fetch_octets o = {true, 0, text.len};
+    if (o.size > FETCH_HEADER_BYTES_MAX)
+        o.size = FETCH_HEADER_BYTES_MAX;
+    TRY(content_read(src->txn, src->message->content, o.offset, o.size, &block, err));
+    select_fields(item, strbuf_span(&block), &fields);
+    o = (struct fetch_octets){true, 0, fields.len};
     apply_partial(item, &o);
-    write_literal(span_slice(text, (size_t)o.offset, (size_t)(o.offset + o.size)), out);
+    write_literal(span_slice(strbuf_span(&fields), (size_t)o.offset, (size_t)(o.offset + o.size)), out);
     return ST_OK;
 }
 

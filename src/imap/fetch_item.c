@@ -17,10 +17,10 @@ static void write_internal_date(const struct view_message *m, struct strbuf *out
     strbuf_add_char(out, '"');
 }
 
-enum status fetch_write_item(struct imap *im, const struct imap_call *call, struct txn *txn, const struct view_message *m,
-                             const struct fetch_item *item, const struct content_forms *forms, struct arena *a,
-                             struct err *err)
+enum status fetch_write_item(struct imap *im, const struct imap_call *call, const struct fetch_source *src,
+                             const struct fetch_item *item, struct err *err)
 {
+    const struct view_message *m = src->message;
     struct strbuf *out = imap_out(im);
     strbuf_add(out, item->label);
     strbuf_add_char(out, ' ');
@@ -38,16 +38,16 @@ enum status fetch_write_item(struct imap *im, const struct imap_call *call, stru
         strbuf_add_u64(out, m->size);
         break;
     case FETCH_ENVELOPE:
-        strbuf_add(out, forms->envelope);
+        strbuf_add(out, src->forms.envelope);
         break;
     case FETCH_BODY:
-        strbuf_add(out, forms->body);
+        strbuf_add(out, src->forms.body);
         break;
     case FETCH_BODYSTRUCTURE:
-        strbuf_add(out, forms->bodystructure);
+        strbuf_add(out, src->forms.bodystructure);
         break;
     case FETCH_SECTION:
-        return fetch_write_header(txn, m, item, forms, a, out, err);
+        return fetch_write_fields(src, item, out, err);
     }
     return ST_OK;
 }

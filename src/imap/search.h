@@ -9,9 +9,9 @@
 #include "text/imap_search_args.h"
 
 enum {
-    SEARCH_PART_BYTES_MAX = 8 * 1024 * 1024,     /* of an encoded text part; what lies behind is not searched */
-    SEARCH_MESSAGE_BYTES_MAX = 32 * 1024 * 1024, /* of a message's text, decoded */
-    SEARCH_HEADER_BYTES_MAX = 4 * 1024 * 1024,   /* of the header of an embedded message */
+    SEARCH_HEADER_BYTES_MAX = 1024 * 1024,       /* of a header; what lies behind is not searched */
+    SEARCH_PART_BYTES_MAX = 8 * 1024 * 1024,     /* of an encoded text part */
+    SEARCH_MESSAGE_BYTES_MAX = 16 * 1024 * 1024, /* of a message's text, decoded */
 };
 
 struct search_matcher {
@@ -22,9 +22,8 @@ struct search_matcher {
     const struct view_message *message;
     uint32_t seq;
     bool has_header, has_text; /* read already */
-    struct content_forms forms;
-    struct arena arena;        /* of the message */
-    struct strbuf header;      /* whole header, decoded and folded; for TEXT */
+    struct strbuf header;      /* as it stands */
+    struct strbuf header_text; /* decoded and folded, for TEXT */
     struct strbuf text;        /* bodies, decoded and folded */
     struct strbuf scratch;
     uint64_t bytes_read;       /* by all messages; the batch's measure */
@@ -39,6 +38,9 @@ enum status search_match(struct search_matcher *s, const struct search_key *root
 /* search_text.c: the texts of a message, as they are compared. */
 /* Whether a field of that name has the text in it; an empty text: whether the field is there (RFC 3501 §6.4.4). */
 bool search_header_has(struct search_matcher *s, struct span block, struct span name, struct span text);
+/* Appends octets of the message, at most `max` of them. */
+enum status search_read(struct search_matcher *s, uint64_t offset, uint64_t size, uint64_t max, struct strbuf *out,
+                        struct err *err);
 /* Appends every field of a header block, decoded and folded, a line each. */
 void search_add_header(struct span block, struct strbuf *out);
 /* Appends the texts of all parts to s->text. */

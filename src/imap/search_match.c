@@ -7,8 +7,8 @@
 
 void search_matcher_free(struct search_matcher *s)
 {
-    arena_free(&s->arena);
     strbuf_free(&s->header);
+    strbuf_free(&s->header_text);
     strbuf_free(&s->text);
     strbuf_free(&s->scratch);
 }
@@ -34,11 +34,9 @@ static void begin_message(struct search_matcher *s, uint32_t seq)
 {
     s->seq = seq;
     s->message = view_message(s->im->view, seq);
-    if (!s->has_header)
-        return;
     s->has_header = s->has_text = false;
-    arena_free(&s->arena);
     strbuf_clear(&s->header);
+    strbuf_clear(&s->header_text);
     strbuf_clear(&s->text);
 }
 
@@ -46,15 +44,16 @@ static enum status need_header(struct search_matcher *s, struct err *err)
 {
     if (s->has_header)
         return ST_OK;
-    TRY(content_load(s->txn, s->message->content, CONTENT_HEADER | CONTENT_PARTS, &s->arena, &s->forms, err));
-    s->bytes_read += s->forms.header_size;
+    AUTO_ARENA a = ARENA_INIT;
+    struct content_forms forms;
+    TRY(content_load(s->txn, s->message->content, 0, &a, &forms, err));
+    TRY(search_read(s, 0, forms.header_size, SEARCH_HEADER_BYTES_MAX, &s->header, err));
     s->has_header = true;
     return ST_OK;
 }
 
 static enum status need_text(struct search_matcher *s, struct err *err)
 {
-    TRY(need_header(s, err));
     if (s->has_text)
         return ST_OK;
     TRY(search_read_text(s, err));
@@ -104,7 +103,7 @@ static bool match_sent(const struct search_matcher *s, const struct search_key *
 {
     struct header_field f;
     struct mail_date date;
-    if (!header_find(s->forms.header, SPAN("Date"), &f) || !date_parse_rfc5322(f.value, &date))
+    if (!header_find(strbuf_span(&s->header), SPAN("Date"), &f) || !date_parse_rfc5322(f.value, &date))
         return false;
     int64_t day = date_day(date.utc, date.zone_minutes);
     if (k->kind == SEARCH_SENTBEFORE)
@@ -121,9 +120,9 @@ static enum status match_text(struct search_matcher *s, const struct search_key 
 {
     if (k->kind == SEARCH_TEXT) {
         TRY(need_header(s, err));
-        if (!s->header.len)
-            search_add_header(s->forms.header, &s->header);
-        *out = has_text(&s->header, k->text);
+        if (!s->header_text.len)
+            search_add_header(strbuf_span(&s->header), &s->header_text);
+        *out = has_text(&s->header_text, k->text);
         if (*out)
             return ST_OK;
     }
@@ -163,7 +162,7 @@ static enum status match_positive(struct search_matcher *s, const struct search_
         return ST_OK;
     case SEARCH_HEADER:
         TRY(need_header(s, err));
-        *out = search_header_has(s, s->forms.header, k->name, k->text);
+        *out = search_header_has(s, strbuf_span(&s->header), k->name, k->text);
         return ST_OK;
     case SEARCH_BODY:
     case SEARCH_TEXT:

@@ -7,6 +7,15 @@
 #include "text/mime.h"
 #include "base/banned.h"
 
+enum status search_read(struct search_matcher *s, uint64_t offset, uint64_t size, uint64_t max, struct strbuf *out,
+                        struct err *err)
+{
+    if (size > max)
+        size = max;
+    s->bytes_read += size;
+    return content_read(s->txn, s->message->content, offset, size, out, err);
+}
+
 /* ---- headers ------------------------------------------------------------------------------------------------- */
 
 bool search_header_has(struct search_matcher *s, struct span block, struct span name, struct span text)
@@ -40,15 +49,6 @@ void search_add_header(struct span block, struct strbuf *out)
 
 /* ---- bodies -------------------------------------------------------------------------------------------------- */
 
-static enum status read_range(struct search_matcher *s, uint64_t offset, uint64_t size, uint64_t max, struct strbuf *out,
-                              struct err *err)
-{
-    if (size > max)
-        size = max;
-    s->bytes_read += size;
-    return content_read(s->txn, s->message->content, offset, size, out, err);
-}
-
 /* Decodes a text part that has been read alone: a table of one part whose body is all there is. */
 static void add_text_part(struct search_matcher *s, const struct mime_part *part, struct span octets)
 {
@@ -73,21 +73,24 @@ static enum status add_part(struct search_matcher *s, const struct mime_part *pa
 {
     AUTO_STRBUF octets = STRBUF_INIT;
     if (is_embedded) {
-        TRY(read_range(s, part->header_offset, part->header_size, SEARCH_HEADER_BYTES_MAX, &octets, err));
+        TRY(search_read(s, part->header_offset, part->header_size, SEARCH_HEADER_BYTES_MAX, &octets, err));
         search_add_header(strbuf_span(&octets), &s->text);
     }
     if (part->kind != MIME_LEAF || !span_eq(part->type, SPAN("text")))
         return ST_OK;
     strbuf_clear(&octets);
-    TRY(read_range(s, part->body_offset, part->body_size, SEARCH_PART_BYTES_MAX, &octets, err));
+    TRY(search_read(s, part->body_offset, part->body_size, SEARCH_PART_BYTES_MAX, &octets, err));
     add_text_part(s, part, strbuf_span(&octets));
     return ST_OK;
 }
 
 enum status search_read_text(struct search_matcher *s, struct err *err)
 {
+    AUTO_ARENA a = ARENA_INIT;
+    struct content_forms forms;
     struct mime_message m;
-    TRY(mime_unpack(&s->arena, s->forms.parts, &m, err));
+    TRY(content_load(s->txn, s->message->content, CONTENT_PARTS, &a, &forms, err));
+    TRY(mime_unpack(&a, forms.parts, &m, err));
     for (size_t i = 0; i < m.count && s->text.len < SEARCH_MESSAGE_BYTES_MAX; i++) {
         bool is_embedded = i && m.parts[m.parts[i].parent].kind == MIME_MESSAGE;
         TRY(add_part(s, &m.parts[i], is_embedded, err));

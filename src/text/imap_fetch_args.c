@@ -36,6 +36,7 @@ struct reader {
     struct imap_args *args;
     struct fetch_args *out;
     size_t cap;
+    size_t fields; /* names read so far */
 };
 
 static enum status add_item(struct reader *r, struct fetch_item **item, struct err *err)
@@ -55,8 +56,9 @@ static enum status add_item(struct reader *r, struct fetch_item **item, struct e
 }
 
 /* header-list of RFC 3501 §9: "(" header-fld-name *(SP header-fld-name) ")". */
-static enum status field_names(struct imap_args *args, struct fetch_item *item, struct err *err)
+static enum status field_names(struct reader *r, struct fetch_item *item, struct err *err)
 {
+    struct imap_args *args = r->args;
     size_t cap = 0;
     TRY(args_sp(args, err));
     TRY(args_list_open(args, err));
@@ -67,8 +69,8 @@ static enum status field_names(struct imap_args *args, struct fetch_item *item, 
         TRY(args_list_next(args, n, &is_more, err));
         if (!is_more)
             return ST_OK;
-        if (n == FETCH_FIELDS_MAX)
-            return err_set(err, ST_LIMIT, "more than %d header fields in one section", FETCH_FIELDS_MAX);
+        if (++r->fields > FETCH_FIELDS_MAX)
+            return err_set(err, ST_LIMIT, "more than %d header fields in one FETCH", FETCH_FIELDS_MAX);
         if (n == cap) {
             cap = cap ? cap * 2 : 8;
             struct span *fields = arena_array(args->arena, cap, sizeof *fields);
@@ -98,8 +100,9 @@ static enum status section_numbers(struct imap_args *args, struct fetch_item *it
 }
 
 /* section-text; the longer words first, because args_take_word() stops at a dot no more than the grammar does. */
-static enum status section_word(struct imap_args *args, struct fetch_item *item, struct err *err)
+static enum status section_word(struct reader *r, struct fetch_item *item, struct err *err)
 {
+    struct imap_args *args = r->args;
     if (args_take_word(args, "HEADER.FIELDS.NOT"))
         item->fields_mode = FETCH_FIELDS_NOT;
     else if (args_take_word(args, "HEADER.FIELDS"))
@@ -115,7 +118,7 @@ static enum status section_word(struct imap_args *args, struct fetch_item *item,
     if (item->fields_mode == FETCH_FIELDS_ALL)
         return ST_OK;
     item->section = MIME_SECTION_HEADER;
-    return field_names(args, item, err);
+    return field_names(r, item, err);
 }
 
 /* "<" number "." nz-number ">" */
@@ -178,15 +181,16 @@ static struct span section_label(struct arena *a, const struct fetch_item *item)
 }
 
 /* section and partial; the "[" is next. */
-static enum status section(struct imap_args *args, struct fetch_item *item, struct err *err)
+static enum status section(struct reader *r, struct fetch_item *item, struct err *err)
 {
+    struct imap_args *args = r->args;
     bool is_word_next;
     item->kind = FETCH_SECTION;
     item->section = MIME_SECTION_WHOLE;
     TRY(args_char(args, '[', err));
     TRY(section_numbers(args, item, &is_word_next, err));
     if (is_word_next)
-        TRY(section_word(args, item, err));
+        TRY(section_word(r, item, err));
     TRY(args_char(args, ']', err));
     TRY(partial(args, item, err));
     item->label = section_label(args->arena, item);
@@ -220,7 +224,7 @@ static enum status item(struct reader *r, struct err *err)
     it->label = span_cstr(found->name);
     bool is_section_form = found->has_section_form && (found->kind == FETCH_SECTION || args_next_is(r->args, '['));
     if (is_section_form)
-        TRY(section(r->args, it, err));
+        TRY(section(r, it, err));
     if (found->sets_seen && it->kind == FETCH_SECTION)
         r->out->sets_seen = true;
     return ST_OK;

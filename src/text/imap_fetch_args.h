@@ -10,7 +10,7 @@
 
 enum {
     FETCH_ITEMS_MAX = 1000,        /* of one command */
-    FETCH_FIELDS_MAX = 1000,       /* header field names of one section */
+    FETCH_FIELDS_MAX = 1000,       /* header field names in it */
     FETCH_SECTION_DEPTH_MAX = 100, /* numbers of a section, as parts are not nested deeper */
 };
 

@@ -242,6 +242,7 @@ enum status search_args_parse(struct imap_args *args, struct search_last last, s
         TRY(key(&r, &child, err));
         add_child(out->root, child);
     } while (args_take(args, ' '));
+    out->keys = r.keys;
     out->has_keywords = r.has_keywords;
     return args_end(args, err);
 }

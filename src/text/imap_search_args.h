@@ -53,6 +53,7 @@ struct search_key {
 
 struct search_args {
     struct search_key *root;
+    size_t keys;       /* in the tree */
     bool has_keywords; /* KEYWORD or UNKEYWORD is among the keys */
 };
 

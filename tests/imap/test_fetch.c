@@ -90,8 +90,9 @@ static void whole_sections(void **state)
               "A< * 1 FETCH (BODY[] {28}\n"
               "A< Subject: x\nA< X-Y: z\nA< \nA< body\nA< )\nA< a1 OK ~\n"
               "A> a2 FETCH 1 (BODY[TEXT] BODY[HEADER] UID)\n"
-              "A< * 1 FETCH (BODY[HEADER] {22}\n"
-              "A< Subject: x\nA< X-Y: z\nA< \nA<  UID 1 BODY[TEXT] {6}\nA< body\nA< )\nA< a2 OK ~\n"
+              /* what is streamed comes behind what is not */
+              "A< * 1 FETCH (UID 1 BODY[TEXT] {6}\n"
+              "A< body\nA<  BODY[HEADER] {22}\nA< Subject: x\nA< X-Y: z\nA< \nA< )\nA< a2 OK ~\n"
               "A> a3 FETCH 1 (RFC822.HEADER RFC822.TEXT)\n"
               "A< * 1 FETCH (RFC822.HEADER {22}\n"
               "A< Subject: x\nA< X-Y: z\nA< \nA<  RFC822.TEXT {6}\nA< body\nA< )\nA< a3 OK ~\n"
@@ -164,7 +165,7 @@ static void nested_sections(void **state)
               "A> a7 FETCH 1 BODY[2.TEXT]<0.5>\n"
               "A< * 1 FETCH (BODY[2.TEXT]<0> {5}\nA< --i\nA< )\nA< a7 OK ~\n"
               "A> a8 FETCH 1 (BODY[TEXT]<0.8> BODY[HEADER]<0.3> BODY[1.TEXT])\n"
-              "A< * 1 FETCH (BODY[HEADER]<0> {3}\nA< Con BODY[TEXT]<0> {8}\nA< preamble BODY[1.TEXT] NIL)\nA< a8 OK ~\n");
+              "A< * 1 FETCH (BODY[TEXT]<0> {8}\nA< preamble BODY[HEADER]<0> {3}\nA< Con BODY[1.TEXT] NIL)\nA< a8 OK ~\n");
 }
 
 /* Each origin and size around the ends of a body of 12 octets. */
@@ -306,6 +307,40 @@ static void thirty_megabytes(void **state)
                 strbuf_add_cstr(&wanted, ")\r\nc OK FETCH completed\r\n");
                 assert_true(span_eq(span_cstr(fake_take(s)), strbuf_span(&wanted)));
             }
+    fake_free(&s);
+    world_free(&w);
+}
+
+/* What is written at once for a message is bounded, however often it is asked for. */
+static void too_much_at_once(void **state)
+{
+    (void)state;
+    AUTO_STRBUF raw = STRBUF_INIT;
+    AUTO_STRBUF command = STRBUF_INIT;
+    strbuf_add_cstr(&raw, "Subject: ");
+    for (int i = 0; i < 60000; i++)
+        strbuf_add_char(&raw, 's');
+    strbuf_add_cstr(&raw, "\r\n\r\nx\r\n");
+    struct world *w = world_new();
+    deliver(w, strbuf_span(&raw));
+    struct session *s = fake_new(w, false);
+    fake_send(s, SPAN("a EXAMINE INBOX\r\n"));
+    fake_take(s);
+    strbuf_add_cstr(&command, "b FETCH 1 (UID");
+    for (int i = 0; i < 900; i++)
+        strbuf_add_cstr(&command, " ENVELOPE");
+    strbuf_add_cstr(&command, ")\r\n");
+    fake_send(s, strbuf_span(&command));
+    assert_true(span_starts(span_cstr(fake_take(s)), SPAN("b NO [LIMIT] ")));
+    /* Whole headers are streamed. */
+    strbuf_clear(&command);
+    strbuf_add_cstr(&command, "c FETCH 1 (UID");
+    for (int i = 0; i < 900; i++)
+        strbuf_add_cstr(&command, " BODY.PEEK[HEADER]");
+    strbuf_add_cstr(&command, ")\r\n");
+    fake_send(s, strbuf_span(&command));
+    assert_true(span_ends(span_cstr(fake_take(s)), SPAN(")\r\nc OK FETCH completed\r\n")));
+    assert_true(fake_largest_output(s) < 20 * 1024 * 1024);
     fake_free(&s);
     world_free(&w);
 }
@@ -452,6 +487,7 @@ int main(void)
         cmocka_unit_test(syntax),
         cmocka_unit_test(nul_in_a_message),
         cmocka_unit_test(thirty_megabytes),
+        cmocka_unit_test(too_much_at_once),
         cmocka_unit_test(writers_do_not_wait_for_a_slow_reader),
         cmocka_unit_test(expunged_within_a_literal),
         cmocka_unit_test(expunged_between_messages),
