@@ -5,7 +5,7 @@
  *   tassis-bench idle  HOST PORT --sessions N --user U --password P      (TLS; selected INBOX, in IDLE; waits for a line on stdin)
  *   tassis-bench view  HOST PORT --user U --password P --messages N      (SELECT, first view, FETCH FLAGS of all)
  *
- * smtp sends to user0@D … over connections that stay open, one message after the other: MAIL, RCPT and DATA pipelined, the body when
+ * smtp sends to user0@D … (or --to NAME: all to that one) over connections that stay open, one message after the other: MAIL, RCPT and DATA pipelined, the body when
  * 354 came. A message counts when its 250 is there.
  */
 #include <pthread.h>
@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include "client.h"
 
-static const char *host, *user = "alice@example.test", *password = "", *domain = "example.test";
+static const char *host, *user = "alice@example.test", *password = "", *domain = "example.test", *to = NULL;
 static uint16_t port;
 static size_t connections = 20, messages = 20000, size = 10240, accounts = 64, sessions = 5000;
 
@@ -76,7 +76,9 @@ static void *smtp_connection(void *unused)
         size_t length;
         char *m = make_message(number, &length);
         int64_t begin = bench_now_us();
-        client_sendf(c, "MAIL FROM:<sender@elsewhere.test>\r\nRCPT TO:<user%zu@%s>\r\nDATA\r\n", number % accounts, domain);
+        char name[64];
+        snprintf(name, sizeof name, "user%zu", number % accounts);
+        client_sendf(c, "MAIL FROM:<sender@elsewhere.test>\r\nRCPT TO:<%s@%s>\r\nDATA\r\n", to ? to : name, domain);
         client_reply(c, "250");
         client_reply(c, "250");
         client_reply(c, "354");
@@ -205,6 +207,8 @@ static void options(int argc, char **argv)
             sessions = number(v);
         else if (!strcmp(o, "--domain"))
             domain = v;
+        else if (!strcmp(o, "--to"))
+            to = v;
         else if (!strcmp(o, "--user"))
             user = v;
         else if (!strcmp(o, "--password"))
