@@ -219,8 +219,13 @@ static void add_text(struct smtp_reply *r, struct span text)
     size_t at = strlen(r->text);
     if (at && at + 1 < sizeof r->text)
         r->text[at++] = ' ';
-    for (size_t i = 0; i < text.len && at + 1 < sizeof r->text; i++)
-        r->text[at++] = (unsigned char)text.p[i] < ' ' || text.p[i] == 0x7f ? '?' : text.p[i];
+    for (size_t i = 0; i < text.len && at + 1 < sizeof r->text; i++) {
+        bool is_control = (unsigned char)text.p[i] < ' ' || text.p[i] == 0x7f;
+        char c = text.p[i];
+        if (is_control)
+            c = '?';
+        r->text[at++] = c;
+    }
     r->text[at] = '\0';
 }
 
@@ -230,8 +235,8 @@ static enum status read_reply(struct smtp_client *c, int64_t timeout_ms, bool is
     *r = (struct smtp_reply){0};
     int64_t deadline = clock_mono_ms() + timeout_ms;
     for (unsigned n = 0; n < SMTP_REPLY_LINES_MAX; n++) {
-        struct span line;
-        uint64_t code;
+        struct span line = SPAN_NONE;
+        uint64_t code = 0;
         TRY(read_line(c, deadline, &line, err));
         bool is_last = line.len <= 3 || line.p[3] == ' ';
         if (line.len < 3 || !span_to_u64(span_take(line, 3), 599, &code) || code < 200 ||

@@ -167,7 +167,7 @@ static struct smtp_recipient *recipient_slot(struct smtp_transaction *t)
 static enum next cmd_rcpt(struct smtp *sm, struct span args)
 {
     struct smtp_transaction *t = sm->transaction;
-    if (t->count >= SMTP_RECIPIENTS_MAX || t->arena.total > SMTP_RECIPIENTS_MAX * SMTP_LINE_MAX) {
+    if (t->count >= SMTP_RECIPIENTS_MAX || t->arena.total > SMTP_ENVELOPE_MAX) {
         smtp_reply(sm, 452, "4.5.3", "Too many recipients");
         return NEXT_AGAIN;
     }

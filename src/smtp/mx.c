@@ -84,7 +84,7 @@ static void count_unknown(struct smtp *sm)
 
 static bool mx_recipient(struct smtp *sm, struct smtp_recipient *r)
 {
-    struct smtp_reply mail, rcpt;
+    struct smtp_reply mail = {0}, rcpt = {0};
     struct err err;
     if (ask(sm, r, &mail, &rcpt, &err) != ST_OK) {
         lost(sm, &err);

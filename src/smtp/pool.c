@@ -57,8 +57,9 @@ static size_t take_old(struct smtp_pool *p, bool all, struct smtp_lease *out[POO
         out[n] = p->idle[n];
         n++;
     }
-    memmove(p->idle, p->idle + n, (p->count - n) * sizeof p->idle[0]);
     p->count -= n;
+    for (size_t i = 0; i < p->count; i++)
+        p->idle[i] = p->idle[i + n];
     return n;
 }
 

@@ -25,6 +25,7 @@ enum smtp_state {
 
 enum {
     SMTP_RECIPIENTS_MAX = 1000,    /* RFC 5321 §4.5.3.1.8: at least 100 */
+    SMTP_ENVELOPE_MAX = 4 << 20,   /* octets of memory for one transaction's addresses */
     SMTP_ERRORS_BEFORE_PAUSE = 5,  /* bad commands that are answered at once */
     SMTP_ERRORS_MAX = 20,          /* then 421 */
     SMTP_UNKNOWN_BEFORE_PAUSE = 5, /* unknown recipients likewise: no harvesting of addresses */
