@@ -4,7 +4,7 @@
  * The loop below does whatever the protocol's last answer (enum next) allows, until only the peer or the clock can
  * bring it further:
  *
- *   - output goes out when nothing more can be run without waiting, or when it is above SESSION_OUT_HIGH; where the
+ *   - output goes out when nothing more can be run without waiting, or when it has reached SESSION_OUT_HIGH; where the
  * socket is full, the session parks for output and neither reads nor runs commands, so a client that does not read
  * makes nothing grow
  *   - the socket is read only when the buffer holds no complete command
@@ -181,7 +181,7 @@ static bool must_flush(const struct session *s, bool is_waiting)
 {
     size_t unsent = session_unsent(s);
     if (s->next_step == NEXT_PRODUCE || (s->next_step == NEXT_AGAIN && session_unread(s)))
-        return unsent > SESSION_OUT_HIGH || (is_waiting && unsent);
+        return unsent >= SESSION_OUT_HIGH || (is_waiting && unsent);
     return unsent > 0;
 }
 

@@ -52,7 +52,7 @@ struct protocol {
 };
 
 enum {
-    SESSION_OUT_HIGH = 64 * 1024,     /* produce() is not called, and commands are not read, above this */
+    SESSION_OUT_HIGH = 64 * 1024,     /* produce() is not called, and commands are not read, from here on */
     SESSION_INPUT_DEFAULT = 16 * 1024 /* unread bytes kept at most; protocols set their own by session_set_input_max() */
 };
 

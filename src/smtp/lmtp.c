@@ -17,9 +17,10 @@ static const char *lmtp_hostname(const struct session *s)
     return app_of(s)->hostname;
 }
 
+/* Between our own roles header fields are added: what the door took must not be too large behind it. */
 static uint64_t lmtp_size_max(const struct session *s)
 {
-    return app_of(s)->message_size_max;
+    return app_of(s)->message_size_max + (smtp_is_internal(session_state(s)) ? SMTP_TRACE_ROOM : 0);
 }
 
 static bool lmtp_recipient(struct smtp *sm, struct smtp_recipient *r)

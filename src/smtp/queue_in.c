@@ -4,6 +4,7 @@
  */
 #include "smtp/session.h"
 #include "smtp/smtp.h"
+#include "smtp/trace.h"
 #include "base/banned.h"
 
 static struct relay_app *app_of(const struct session *s)
@@ -16,9 +17,10 @@ static const char *queue_hostname(const struct session *s)
     return app_of(s)->hostname;
 }
 
+/* Header fields were added since the door measured it. */
 static uint64_t queue_size_max(const struct session *s)
 {
-    return app_of(s)->message_size_max;
+    return app_of(s)->message_size_max + SMTP_TRACE_ROOM;
 }
 
 static bool queue_recipient(struct smtp *sm, struct smtp_recipient *r)

@@ -5,6 +5,9 @@
 #pragma once
 #include "smtp/session.h"
 
+/* Octets of header fields that our own roles may have put before a message since a door measured it. */
+enum { SMTP_TRACE_ROOM = 64 * 1024 };
+
 /* A new random id of SMTP_TRACE_CHARS lower-case letters and digits, with NUL. */
 void trace_new(char out[SMTP_TRACE_MAX + 1]);
 

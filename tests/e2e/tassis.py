@@ -497,20 +497,16 @@ def multiline(talk):
     """The octets of a POP3 answer of several lines, dots taken away."""
     first = talk.bytes_line()
     assert first.startswith(b"+OK"), first
-    if not talk.buffer.startswith(b".\r\n"):
-        at = 0
-        while True:
-            found = talk.buffer.find(b"\r\n.\r\n", at)
-            if found >= 0:
-                break
-            if talk.buffer.startswith(b".\r\n"):
-                break
-            at = max(0, len(talk.buffer) - 4)
-            talk.more()
-    if talk.buffer.startswith(b".\r\n"):
-        talk.buffer = talk.buffer[3:]
-        return b""
-    raw, talk.buffer = talk.buffer[:found + 2], talk.buffer[found + 5:]
+    raw = bytearray(b"\r\n" + talk.buffer)
+    at = 0
+    while (end := raw.find(b"\r\n.\r\n", at)) < 0:
+        at = max(0, len(raw) - 4)
+        data = talk.sock.recv(1 << 20)
+        if not data:
+            raise EOFError(f"closed after {len(raw)} octets")
+        raw += data
+    talk.buffer = bytes(raw[end + 5:])
+    raw = bytes(raw[2:end + 2])
     return re.sub(rb"(?m)^\.", b"", raw)
 
 
