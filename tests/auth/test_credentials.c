@@ -1,0 +1,202 @@
+/* Credentials: setting and checking, imported verifiers, the login cache and what drops it (also another process). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "auth/credentials.h"
+#include "base/clock.h"
+
+static struct err err;
+static char folder[64], path[96];
+static struct credentials *c;
+#define ALICE SPAN("alice@example.test")
+
+static int set_up(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/tassis-credentials-XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(path, sizeof path, "%s/credentials.db", folder);
+    return credentials_open(path, true, &c, &err) == ST_OK ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    char command[128];
+    clock_unfake();
+    credentials_free(&c);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
+}
+
+static enum status check(struct span account, struct span password)
+{
+    return credentials_check(c, account, password, &err);
+}
+
+static void test_set_and_check(void **state)
+{
+    (void)state;
+    struct stat st;
+    assert_int_equal(credentials_set_password(c, ALICE, SPAN("secret"), &err), ST_OK);
+    assert_int_equal(check(ALICE, SPAN("secret")), ST_OK);
+    assert_int_equal(check(ALICE, SPAN("Secret")), ST_DENIED);
+    assert_int_equal(check(ALICE, SPAN("")), ST_DENIED);
+    assert_int_equal(check(ALICE, SPAN("secret\0more")), ST_DENIED);
+    assert_int_equal(check(SPAN("bob@example.test"), SPAN("secret")), ST_DENIED);
+    assert_int_equal(credentials_set_password(c, ALICE, SPAN("another"), &err), ST_OK);
+    assert_int_equal(check(ALICE, SPAN("secret")), ST_DENIED);
+    assert_int_equal(check(ALICE, SPAN("another")), ST_OK);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void test_impossible_passwords(void **state)
+{
+    (void)state;
+    char longest[PASSWORD_MAX + 1];
+    memset(longest, 'x', sizeof longest);
+    assert_int_equal(credentials_set_password(c, ALICE, SPAN(""), &err), ST_SYNTAX);
+    assert_int_equal(credentials_set_password(c, ALICE, SPAN("a\0b"), &err), ST_SYNTAX);
+    assert_int_equal(credentials_set_password(c, ALICE, span_of(longest, PASSWORD_MAX + 1), &err), ST_SYNTAX);
+    assert_int_equal(credentials_set_password(c, ALICE, span_of(longest, PASSWORD_MAX), &err), ST_OK);
+    assert_int_equal(check(ALICE, span_of(longest, PASSWORD_MAX)), ST_OK);
+    assert_int_equal(check(ALICE, span_of(longest, PASSWORD_MAX + 1)), ST_DENIED);
+    assert_int_equal(check(ALICE, span_of(longest, PASSWORD_MAX - 1)), ST_DENIED);
+}
+
+static void test_imported(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *verifier, *password;
+    } good[] = {
+        /* the specification of SHA-crypt, its first examples */
+        {"{SHA512-CRYPT}$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1",
+         "Hello world!"},
+        {"{sha256-crypt}$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5", "Hello world!"},
+        /* crypt_blowfish's own tests */
+        {"{BLF-CRYPT}$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "U*U"},
+        {"$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "U*U"},
+    };
+    static const char *const bad[] = {
+        "", "{SSHA}AAAA", "{PLAIN}secret", "secret", "$6$saltstring$short", "*", "!",
+        "{BLF-CRYPT}", "{CRYPT", "$9$nobody$knows", "{BLF-CRYPT}$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeWx",
+    };
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_int_equal(credentials_set_verifier(c, ALICE, span_cstr(good[i].verifier), &err), ST_OK);
+        assert_int_equal(check(ALICE, span_cstr(good[i].password)), ST_OK);
+        assert_int_equal(check(ALICE, SPAN("not that")), ST_DENIED);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(credentials_set_verifier(c, SPAN("bob@example.test"), span_cstr(bad[i]), &err), ST_UNSUPPORTED);
+}
+
+static void test_remove(void **state)
+{
+    (void)state;
+    assert_int_equal(credentials_set_password(c, ALICE, SPAN("secret"), &err), ST_OK);
+    assert_int_equal(check(ALICE, SPAN("secret")), ST_OK);
+    assert_int_equal(credentials_remove(c, ALICE, &err), ST_OK);
+    assert_int_equal(check(ALICE, SPAN("secret")), ST_DENIED);
+    assert_int_equal(credentials_remove(c, ALICE, &err), ST_NOTFOUND);
+}
+
+static void test_cache(void **state)
+{
+    (void)state;
+    clock_fake(1000, 1000);
+    assert_int_equal(credentials_set_password(c, ALICE, SPAN("secret"), &err), ST_OK);
+    assert_false(credentials_is_cached(c, ALICE, SPAN("secret")));
+    assert_int_equal(check(ALICE, SPAN("wrong")), ST_DENIED);
+    assert_false(credentials_is_cached(c, ALICE, SPAN("wrong")));
+    assert_int_equal(check(ALICE, SPAN("secret")), ST_OK);
+    assert_true(credentials_is_cached(c, ALICE, SPAN("secret")));
+    assert_false(credentials_is_cached(c, ALICE, SPAN("wrong")));
+    assert_false(credentials_is_cached(c, SPAN("bob@example.test"), SPAN("secret")));
+    assert_int_equal(check(ALICE, SPAN("wrong")), ST_DENIED); /* does not push the right one out */
+    assert_true(credentials_is_cached(c, ALICE, SPAN("secret")));
+    clock_fake(1000, 1000 + 299 * 1000);
+    assert_true(credentials_is_cached(c, ALICE, SPAN("secret")));
+    clock_fake(1000, 1000 + 300 * 1000);
+    assert_false(credentials_is_cached(c, ALICE, SPAN("secret")));
+}
+
+/* What another process does to the file. */
+static void in_another_process(void (*fn)(struct credentials *other))
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct credentials *other = NULL;
+        struct err why;
+        if (credentials_open(path, false, &other, &why) != ST_OK)
+            _exit(1);
+        fn(other);
+        credentials_free(&other);
+        _exit(0);
+    }
+    int status;
+    waitpid(pid, &status, 0);
+    assert_int_equal(status, 0);
+}
+
+static void change_bob(struct credentials *other)
+{
+    struct err why;
+    if (credentials_set_password(other, SPAN("bob@example.test"), SPAN("new"), &why) != ST_OK)
+        _exit(1);
+}
+
+static void change_alice(struct credentials *other)
+{
+    struct err why;
+    if (credentials_set_password(other, ALICE, SPAN("new"), &why) != ST_OK)
+        _exit(1);
+}
+
+static void test_cache_is_dropped_by_others(void **state)
+{
+    (void)state;
+    assert_int_equal(credentials_set_password(c, ALICE, SPAN("secret"), &err), ST_OK);
+    assert_int_equal(check(ALICE, SPAN("secret")), ST_OK);
+    assert_true(credentials_is_cached(c, ALICE, SPAN("secret")));
+    in_another_process(change_bob);
+    assert_false(credentials_is_cached(c, ALICE, SPAN("secret"))); /* dropped whole */
+    assert_int_equal(check(ALICE, SPAN("secret")), ST_OK);
+    in_another_process(change_alice);
+    assert_int_equal(check(ALICE, SPAN("secret")), ST_DENIED);
+    assert_int_equal(check(ALICE, SPAN("new")), ST_OK);
+}
+
+static void test_missing_file(void **state)
+{
+    (void)state;
+    struct credentials *other = NULL;
+    char missing[128];
+    snprintf(missing, sizeof missing, "%s/none.db", folder);
+    assert_int_equal(credentials_open(missing, false, &other, &err), ST_NOTFOUND);
+    assert_null(other);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_set_and_check, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_impossible_passwords, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_imported, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_remove, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_cache, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_cache_is_dropped_by_others, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_missing_file, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
