@@ -158,15 +158,22 @@ static size_t line_max(const struct smtp *sm)
     return sm->mode->bit == MODE_GATE ? SMTP_AUTH_LINE_MAX : SMTP_LINE_MAX;
 }
 
+/* An AUTH that it was part of is over, too (RFC 4954 §4). */
+static void line_too_long(struct smtp *sm)
+{
+    smtp_reply(sm, 500, "5.5.2", "Line too long");
+    if (sm->sasl)
+        sasl_exchange_free(&sm->sasl);
+    sm->input = INPUT_COMMAND;
+}
+
 /* What has no line end yet. */
 static enum next partial_line(struct smtp *sm, struct span in)
 {
     if (in.len <= line_max(sm))
         return NEXT_INPUT;
-    if (sm->input == INPUT_COMMAND || sm->input == INPUT_AUTH)
-        smtp_reply(sm, 500, "5.5.2", "Line too long");
-    if (sm->sasl)
-        sasl_exchange_free(&sm->sasl);
+    if (sm->input != INPUT_SKIP_LINE)
+        line_too_long(sm);
     sm->input = INPUT_SKIP_LINE;
     session_consume(sm->session, in.len);
     return NEXT_INPUT;
@@ -203,7 +210,7 @@ static enum next line_input(struct smtp *sm)
         return NEXT_CLOSE;
     }
     if (lf + 1 > line_max(sm)) {
-        smtp_reply(sm, 500, "5.5.2", "Line too long");
+        line_too_long(sm);
         session_consume(sm->session, lf + 1);
         return NEXT_AGAIN;
     }
