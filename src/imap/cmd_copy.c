@@ -1,13 +1,13 @@
 /*
- * cmd_copy.c - COPY and MOVE with their UID forms (RFC 3501 §6.4.7, RFC 6851, RFC 4315 §3). Rows are added, no octets are
- * copied; all messages arrive or none (RFC 3501 §6.4.7: the state before is kept on failure).
+ * cmd_copy.c - COPY and MOVE with their UID forms (RFC 3501 §6.4.7, RFC 6851, RFC 4315 §3). Rows are added, no octets
+ * are copied; all messages arrive or none (RFC 3501 §6.4.7: the state before is kept on failure).
  */
 #include "imap/commands.h"
 #include "imap/message_set.h"
 #include "base/banned.h"
 
-typedef enum status transfer_fn(struct txn *t, mailbox_id from, const struct seqset *uids, mailbox_id to, struct arena *a,
-                                struct uid_pairs *out, struct err *err);
+typedef enum status transfer_fn(struct txn *t, mailbox_id from, const struct seqset *uids, mailbox_id to,
+                                struct arena *a, struct uid_pairs *out, struct err *err);
 
 static enum status transfer(struct imap *im, struct imap_call *call, transfer_fn *copy_or_move, struct uid_pairs *pairs,
                             struct err *err)

@@ -1,12 +1,14 @@
 /*
  * cmd_fetch.c - FETCH and UID FETCH (RFC 3501 §6.4.5, §6.4.8).
  *
- * Everything is parsed first; then the messages are answered one after the other by fetch_produce(), which stops when the output is
- * full and goes on when it has drained. Each batch has its own read transaction, gone before the output is sent.
+ * Everything is parsed first; then the messages are answered one after the other by fetch_produce(), which stops when
+ * the output is full and goes on when it has drained. Each batch has its own read transaction, gone before the output
+ * is sent.
  *
  * What another session expunges meanwhile: a message whose content is gone before its answer has begun is left out, and
- * the command ends with NO [EXPUNGEISSUED] (RFC 2180 §4.1.2, RFC 5530; the UID form passes over it, RFC 3501 §6.4.8). Sections
- * not announced yet become NIL. A literal that is announced cannot be taken back: then the connection is closed.
+ * the command ends with NO [EXPUNGEISSUED] (RFC 2180 §4.1.2, RFC 5530; the UID form passes over it, RFC 3501 §6.4.8).
+ * Sections not announced yet become NIL. A literal that is announced cannot be taken back: then the connection is
+ * closed.
  */
 #include "imap/commands.h"
 #include "imap/fetch.h"
@@ -61,8 +63,8 @@ static enum status add_seen(struct imap *im, const struct seqset *uids, struct e
 }
 
 /*
- * Sets \Seen on a run of messages before they are sent, so that their answers can say so. Mail stays readable where flags cannot
- * be written (a full disk): that is logged, and the answers show no \Seen.
+ * Sets \Seen on a run of messages before they are sent, so that their answers can say so. Mail stays readable where
+ * flags cannot be written (a full disk): that is logged, and the answers show no \Seen.
  */
 static void set_seen_ahead(struct imap *im, struct imap_call *call, struct fetch_job *job)
 {

@@ -1,17 +1,17 @@
 /*
  * cmd_search.c - SEARCH and UID SEARCH (RFC 3501 §6.4.4, §6.4.8).
  *
- * The program is evaluated message by message over the client's view. What the view alone can answer is answered in one go;
- * where messages must be read, a batch is bounded in messages and octets and has its own transaction, so that a long
- * search neither holds a snapshot of the account for long nor keeps a worker from others.
+ * The program is evaluated message by message over the client's view. What the view alone can answer is answered in one
+ * go; where messages must be read, a batch is bounded in messages and octets and has its own transaction, so that a
+ * long search neither holds a snapshot of the account for long nor keeps a worker from others.
  */
 #include "imap/commands.h"
 #include "imap/search.h"
 #include "base/banned.h"
 
 enum {
-    SEARCH_BATCH_MESSAGES = 500,        /* that are read */
-    SEARCH_BATCH_KEYS = 1000 * 1000,    /* that are asked of the view */
+    SEARCH_BATCH_MESSAGES = 500,     /* that are read */
+    SEARCH_BATCH_KEYS = 1000 * 1000, /* that are asked of the view */
     SEARCH_BATCH_BYTES = 8 * 1024 * 1024,
 };
 
@@ -21,11 +21,11 @@ static const char bad_charset[] = "BADCHARSET (US-ASCII UTF-8 ISO-8859-1 ISO-885
 struct search_job {
     struct search_args program;
     struct search_matcher matcher;
-    uint32_t seq;          /* the next to be looked at */
+    uint32_t seq; /* the next to be looked at */
     bool is_view_enough;
-    struct strbuf found;   /* " 2 3 5" */
-    size_t sent;           /* of it */
-    bool is_announced;     /* "* SEARCH" has been written */
+    struct strbuf found; /* " 2 3 5" */
+    size_t sent;         /* of it */
+    bool is_announced;   /* "* SEARCH" has been written */
 };
 
 static void release(struct imap_call *call)
@@ -121,6 +121,7 @@ enum status cmd_search(struct imap *im, struct imap_call *call, struct err *err)
     TRY(st);
 
     job->matcher.im = im;
+    job->matcher.forms_wanted = job->program.root->cost == SEARCH_COST_BODY ? CONTENT_PARTS : 0;
     job->seq = 1;
     job->is_view_enough = job->program.root->cost == SEARCH_COST_VIEW;
     call->work = job;

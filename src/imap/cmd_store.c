@@ -1,6 +1,6 @@
 /*
- * cmd_store.c - STORE and UID STORE (RFC 3501 §6.4.6, §6.4.8). One range statement changes all messages; the answers are
- * the news that the session tells after every command, which own_change asks to be told even where nothing changed.
+ * cmd_store.c - STORE and UID STORE (RFC 3501 §6.4.6, §6.4.8). One range statement changes all messages; the answers
+ * are the news that the session tells after every command, which own_change asks to be told even where nothing changed.
  */
 #include "imap/commands.h"
 #include "imap/message_set.h"
@@ -11,9 +11,8 @@ static const struct {
     enum flag_change how;
     bool is_silent;
 } store_items[] = {
-    {"FLAGS", FLAGS_SET, false},         {"FLAGS.SILENT", FLAGS_SET, true},
-    {"+FLAGS", FLAGS_ADD, false},        {"+FLAGS.SILENT", FLAGS_ADD, true},
-    {"-FLAGS", FLAGS_REMOVE, false},     {"-FLAGS.SILENT", FLAGS_REMOVE, true},
+    {"FLAGS", FLAGS_SET, false},        {"FLAGS.SILENT", FLAGS_SET, true}, {"+FLAGS", FLAGS_ADD, false},
+    {"+FLAGS.SILENT", FLAGS_ADD, true}, {"-FLAGS", FLAGS_REMOVE, false},   {"-FLAGS.SILENT", FLAGS_REMOVE, true},
 };
 
 static enum status store_item(struct imap_args *args, enum flag_change *how, bool *is_silent, struct err *err)

@@ -7,11 +7,12 @@
 #include "text/imap_fetch_args.h"
 
 enum {
-    FETCH_STREAM_BYTES = 256 * 1024,    /* of a body in one read, which ends at a multiple of it, as the store's chunks do */
+    FETCH_STREAM_BYTES =
+        256 * 1024, /* of a body in one read, which ends at a multiple of it, as the store's chunks do */
     FETCH_HEADER_BYTES_MAX = 1024 * 1024, /* of a header whose fields are picked; what lies behind is not looked at */
     FETCH_READY_BYTES_MAX = 16 * 1024 * 1024, /* of all that is written at once for a message */
-    FETCH_SEEN_MESSAGES = 1000,         /* at most so many get \Seen ahead of being sent */
-    FETCH_SEEN_BYTES = 4 * 1024 * 1024  /* or messages of this size together */
+    FETCH_SEEN_MESSAGES = 1000,               /* at most so many get \Seen ahead of being sent */
+    FETCH_SEEN_BYTES = 4 * 1024 * 1024        /* or messages of this size together */
 };
 
 /* Where a section's octets lie in its message. */
@@ -39,22 +40,22 @@ struct fetch_cursor {
 
 struct fetch_job {
     struct fetch_args what;
-    size_t ready_count;     /* items before this index are written at once, those from it on are streamed */
+    size_t ready_count; /* items before this index are written at once, those from it on are streamed */
     struct fetch_cursor at;
-    unsigned forms;         /* CONTENT_ bits that the items need */
-    bool is_view_enough;    /* nothing is read from the store */
-    bool has_flags;         /* FLAGS is among the items */
-    bool is_missing;        /* content of a message was gone */
+    unsigned forms;      /* CONTENT_ bits that the items need */
+    bool is_view_enough; /* nothing is read from the store */
+    bool has_flags;      /* FLAGS is among the items */
+    bool is_missing;     /* content of a message was gone */
 
     /* The message whose sections are being streamed; NULL: none. */
     const struct view_message *message;
-    size_t item;                  /* the section that is sent or comes next */
-    struct fetch_octets *octets;  /* of all streamed items */
-    uint64_t offset, left;        /* of the literal that has been announced */
+    size_t item;                 /* the section that is sent or comes next */
+    struct fetch_octets *octets; /* of all streamed items */
+    uint64_t offset, left;       /* of the literal that has been announced */
 
     bool sets_seen;
-    uint32_t seen_uid;      /* up to here \Seen has been set */
-    struct seqset *seen;    /* by this command */
+    uint32_t seen_uid;   /* up to here \Seen has been set */
+    struct seqset *seen; /* by this command */
 };
 
 /* The sequence number of the next message, 0 at the end; does not move. */
@@ -77,5 +78,6 @@ struct fetch_octets fetch_locate(const struct fetch_source *src, const struct fe
 /* HEADER.FIELDS and HEADER.FIELDS.NOT, of the message or of one that is embedded. */
 enum status fetch_write_fields(const struct fetch_source *src, const struct fetch_item *item, struct strbuf *out,
                                struct err *err);
-/* Goes on with job->message; job->message is NULL when all its sections are written. A bad status leaves a literal unfinished. */
+/* Goes on with job->message; job->message is NULL when all its sections are written. A bad status leaves a literal
+ * unfinished. */
 enum status fetch_stream(struct fetch_job *job, struct txn *txn, struct strbuf *out, struct err *err);

@@ -1,10 +1,12 @@
 /*
  * fetch_body.c - the sections of a message that FETCH sends (RFC 3501 §6.4.5).
  *
- * A section is a range of the stored octets, found in the stored table of parts; nothing is parsed here but header fields.
- * Picked header fields are written at once. Everything else is streamed: the range is known before its literal is announced,
- * and is read a piece at a time, so that neither a large message nor a slow reader costs more than a piece.
+ * A section is a range of the stored octets, found in the stored table of parts; nothing is parsed here but header
+ * fields. Picked header fields are written at once. Everything else is streamed: the range is known before its literal
+ * is announced, and is read a piece at a time, so that neither a large message nor a slow reader costs more than a
+ * piece.
  */
+#include <inttypes.h>
 #include "imap/fetch.h"
 #include "base/banned.h"
 
@@ -162,8 +164,8 @@ static enum status send_piece(struct fetch_job *job, struct txn *txn, struct str
     TRY(content_read(txn, job->message->content, job->offset, want, out, err));
     size_t got = out->len - start;
     if (got != want)
-        return err_set_operator(err, ST_IO, "message cannot be read", "content %llu ends at %llu, should go on",
-                                (unsigned long long)job->message->content, (unsigned long long)(job->offset + got));
+        return err_set_operator(err, ST_IO, "message cannot be read", "content %" PRIu64 " is shorter than it was",
+                                job->message->content);
     replace_nuls(out->p + start, got);
     job->offset += got;
     job->left -= got;

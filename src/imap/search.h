@@ -2,7 +2,8 @@
  * search.h - evaluating a SEARCH program (text/imap_search_args.h) on one message. Only for src/imap.
  *
  * A matcher reads as little as the keys need: those that the view answers are asked first (search_args has them in that
- * order), the header is read when a key asks for it, the bodies last. What was read for one message stays until the next.
+ * order), the header is read when a key asks for it, the bodies last. What was read for one message stays until the
+ * next.
  */
 #pragma once
 #include "imap/session.h"
@@ -16,24 +17,28 @@ enum {
 
 struct search_matcher {
     struct imap *im;
-    struct txn *txn; /* of the batch; NULL while only the view is asked */
+    unsigned forms_wanted; /* CONTENT_ bits, for the dearest of the keys */
+    struct txn *txn;       /* of the batch; NULL while only the view is asked */
 
     /* The message that is looked at. */
     const struct view_message *message;
     uint32_t seq;
-    bool has_header, has_text; /* read already */
-    struct strbuf header;      /* as it stands */
-    struct strbuf header_text; /* decoded and folded, for TEXT */
-    struct strbuf text;        /* bodies, decoded and folded */
+    bool has_forms, has_header, has_text; /* read already */
+    struct arena arena;
+    struct content_forms forms; /* forms_wanted */
+    struct strbuf header;       /* as it stands */
+    struct strbuf header_text;  /* decoded and folded, for TEXT */
+    struct strbuf text;         /* bodies, decoded and folded */
     struct strbuf scratch;
-    uint64_t bytes_read;       /* by all messages; the batch's measure */
+    uint64_t bytes_read; /* by all messages; the batch's measure */
 };
 
 void search_matcher_free(struct search_matcher *s);
 /* Looks the program's keywords up: each gets its bit (0: no message has it). */
 enum status search_prepare(struct txn *txn, struct search_key *key, struct err *err);
 /* ST_NOTFOUND: the message's content is gone. */
-enum status search_match(struct search_matcher *s, const struct search_key *root, uint32_t seq, bool *out, struct err *err);
+enum status search_match(struct search_matcher *s, const struct search_key *root, uint32_t seq, bool *out,
+                         struct err *err);
 
 /* search_text.c: the texts of a message, as they are compared. */
 /* Whether a field of that name has the text in it; an empty text: whether the field is there (RFC 3501 §6.4.4). */

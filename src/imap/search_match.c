@@ -7,6 +7,7 @@
 
 void search_matcher_free(struct search_matcher *s)
 {
+    arena_free(&s->arena);
     strbuf_free(&s->header);
     strbuf_free(&s->header_text);
     strbuf_free(&s->text);
@@ -34,20 +35,29 @@ static void begin_message(struct search_matcher *s, uint32_t seq)
 {
     s->seq = seq;
     s->message = view_message(s->im->view, seq);
-    s->has_header = s->has_text = false;
+    if (!s->has_forms)
+        return;
+    s->has_forms = s->has_header = s->has_text = false;
+    arena_free(&s->arena);
     strbuf_clear(&s->header);
     strbuf_clear(&s->header_text);
     strbuf_clear(&s->text);
+}
+
+static enum status need_forms(struct search_matcher *s, struct err *err)
+{
+    if (!s->has_forms)
+        TRY(content_load(s->txn, s->message->content, s->forms_wanted, &s->arena, &s->forms, err));
+    s->has_forms = true;
+    return ST_OK;
 }
 
 static enum status need_header(struct search_matcher *s, struct err *err)
 {
     if (s->has_header)
         return ST_OK;
-    AUTO_ARENA a = ARENA_INIT;
-    struct content_forms forms;
-    TRY(content_load(s->txn, s->message->content, 0, &a, &forms, err));
-    TRY(search_read(s, 0, forms.header_size, SEARCH_HEADER_BYTES_MAX, &s->header, err));
+    TRY(need_forms(s, err));
+    TRY(search_read(s, 0, s->forms.header_size, SEARCH_HEADER_BYTES_MAX, &s->header, err));
     s->has_header = true;
     return ST_OK;
 }
@@ -56,6 +66,7 @@ static enum status need_text(struct search_matcher *s, struct err *err)
 {
     if (s->has_text)
         return ST_OK;
+    TRY(need_forms(s, err));
     TRY(search_read_text(s, err));
     s->has_text = true;
     return ST_OK;
@@ -181,7 +192,8 @@ static enum status match_key(struct search_matcher *s, const struct search_key *
     return ST_OK;
 }
 
-enum status search_match(struct search_matcher *s, const struct search_key *root, uint32_t seq, bool *out, struct err *err)
+enum status search_match(struct search_matcher *s, const struct search_key *root, uint32_t seq, bool *out,
+                         struct err *err)
 {
     begin_message(s, seq);
     return match_key(s, root, out, err);

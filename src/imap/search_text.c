@@ -1,6 +1,6 @@
 /*
- * search_text.c - what a message says, as SEARCH compares it: encoded words and transfer encodings decoded, charsets to UTF-8, HTML
- * to text, letters folded. Attachments that are no text are not searched.
+ * search_text.c - what a message says, as SEARCH compares it: encoded words and transfer encodings decoded, charsets to
+ * UTF-8, HTML to text, letters folded. Attachments that are no text are not searched.
  */
 #include "imap/search.h"
 #include "text/charset.h"
@@ -86,11 +86,8 @@ static enum status add_part(struct search_matcher *s, const struct mime_part *pa
 
 enum status search_read_text(struct search_matcher *s, struct err *err)
 {
-    AUTO_ARENA a = ARENA_INIT;
-    struct content_forms forms;
     struct mime_message m;
-    TRY(content_load(s->txn, s->message->content, CONTENT_PARTS, &a, &forms, err));
-    TRY(mime_unpack(&a, forms.parts, &m, err));
+    TRY(mime_unpack(&s->arena, s->forms.parts, &m, err));
     for (size_t i = 0; i < m.count && s->text.len < SEARCH_MESSAGE_BYTES_MAX; i++) {
         bool is_embedded = i && m.parts[m.parts[i].parent].kind == MIME_MESSAGE;
         TRY(add_part(s, &m.parts[i], is_embedded, err));

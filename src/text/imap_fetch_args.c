@@ -1,5 +1,6 @@
 /*
- * imap_fetch_args.c - see imap_fetch_args.h. The table says which items there are; only sections have a grammar of their own.
+ * imap_fetch_args.c - see imap_fetch_args.h. The table says which items there are; only sections have a grammar of
+ * their own.
  */
 #include "text/imap_fetch_args.h"
 #include "text/imap_structure.h"
@@ -135,8 +136,10 @@ static enum status partial(struct imap_args *args, struct fetch_item *item, stru
     return args_char(args, '>', err);
 }
 
-static const char *const section_words[] = {
-    [MIME_SECTION_WHOLE] = "", [MIME_SECTION_HEADER] = "HEADER", [MIME_SECTION_TEXT] = "TEXT", [MIME_SECTION_MIME] = "MIME"};
+static const char *const section_words[] = {[MIME_SECTION_WHOLE] = "",
+                                            [MIME_SECTION_HEADER] = "HEADER",
+                                            [MIME_SECTION_TEXT] = "TEXT",
+                                            [MIME_SECTION_MIME] = "MIME"};
 
 static bool is_token(struct span name)
 {
@@ -201,8 +204,8 @@ static enum status section(struct reader *r, struct fetch_item *item, struct err
 static struct span peek_name(const struct imap_args *args)
 {
     size_t n = 0;
-    while (n < args->rest.len && (ascii_is_alpha(args->rest.p[n]) || ascii_is_digit(args->rest.p[n]) ||
-                                  args->rest.p[n] == '.'))
+    while (n < args->rest.len &&
+           (ascii_is_alpha(args->rest.p[n]) || ascii_is_digit(args->rest.p[n]) || args->rest.p[n] == '.'))
         n++;
     return span_take(args->rest, n);
 }
@@ -248,8 +251,8 @@ static bool macro(struct reader *r)
         r->out->count = macros[m].count;
         r->out->items = arena_array(r->args->arena, r->out->count, sizeof *r->out->items);
         for (size_t i = 0; i < r->out->count; i++)
-            r->out->items[i] = (struct fetch_item){.kind = macro_items[i],
-                                                   .label = span_cstr(item_name_of(macro_items[i])->name)};
+            r->out->items[i] =
+                (struct fetch_item){.kind = macro_items[i], .label = span_cstr(item_name_of(macro_items[i])->name)};
         return true;
     }
     return false;

@@ -18,14 +18,18 @@ enum fetch_kind {
     FETCH_FLAGS,
     FETCH_UID,
     FETCH_INTERNALDATE,
-    FETCH_SIZE,          /* RFC822.SIZE */
+    FETCH_SIZE, /* RFC822.SIZE */
     FETCH_ENVELOPE,
-    FETCH_BODY,          /* BODY without a section */
+    FETCH_BODY, /* BODY without a section */
     FETCH_BODYSTRUCTURE,
-    FETCH_SECTION        /* BODY[...], RFC822, RFC822.HEADER, RFC822.TEXT: octets of the message */
+    FETCH_SECTION /* BODY[...], RFC822, RFC822.HEADER, RFC822.TEXT: octets of the message */
 };
 
-enum fetch_fields { FETCH_FIELDS_ALL, FETCH_FIELDS_ONLY, FETCH_FIELDS_NOT }; /* HEADER, HEADER.FIELDS, HEADER.FIELDS.NOT */
+enum fetch_fields {
+    FETCH_FIELDS_ALL,
+    FETCH_FIELDS_ONLY,
+    FETCH_FIELDS_NOT
+}; /* HEADER, HEADER.FIELDS, HEADER.FIELDS.NOT */
 
 struct fetch_item {
     enum fetch_kind kind;

@@ -42,7 +42,7 @@ bool args_take(struct imap_args *args, char c)
 /* RFC 3501 §9: any CHAR but "(" ")" "{" SP CTL, list-wildcards, quoted-specials and resp-specials. */
 static bool is_atom_char(char c)
 {
-    return c > 0x20 && c < 0x7f && !memchr("(){%*\"\\]", c, 8);
+    return c > 0x20 && c < 0x7f && !strchr("(){%*\"\\]", c);
 }
 
 static bool is_astring_char(char c)
@@ -75,8 +75,11 @@ enum status args_expected(const struct imap_args *args, const char *what, struct
         return err_set(err, ST_SYNTAX, "expected %s, found the end of the command", what);
     char found[FOUND_SHOWN_MAX + 1];
     size_t n = 0;
-    for (; n < FOUND_SHOWN_MAX && n < args->rest.len && args->rest.p[n] != '\r' && args->rest.p[n] != '\n'; n++)
-        found[n] = args->rest.p[n] >= 0x20 && args->rest.p[n] < 0x7f ? args->rest.p[n] : '?';
+    for (; n < FOUND_SHOWN_MAX && n < args->rest.len && args->rest.p[n] != '\r' && args->rest.p[n] != '\n'; n++) {
+        found[n] = '?';
+        if (args->rest.p[n] >= 0x20 && args->rest.p[n] < 0x7f)
+            found[n] = args->rest.p[n];
+    }
     found[n] = '\0';
     return err_set(err, ST_SYNTAX, "expected %s, found '%s%s'", what, found, n < args->rest.len ? "..." : "");
 }
@@ -209,7 +212,7 @@ static bool is_digit(char c)
 
 static enum status number(struct imap_args *args, uint64_t max, uint64_t *out, struct err *err)
 {
-    struct span digits;
+    struct span digits = SPAN_NONE;
     TRY(take_while(args, is_digit, "a number", &digits, err));
     if (!span_to_u64(digits, max, out))
         return err_set(err, ST_SYNTAX, "number is too large");
@@ -243,7 +246,7 @@ static bool is_seqset_char(char c)
 
 enum status args_seqset(struct imap_args *args, uint32_t last, struct seqset **out, struct err *err)
 {
-    struct span text;
+    struct span text = SPAN_NONE;
     TRY(take_while(args, is_seqset_char, "a sequence set", &text, err));
     return seqset_parse(args->arena, text, last, out, err);
 }
@@ -269,7 +272,7 @@ static enum status mailbox_name(struct imap_args *args, struct span wire, struct
 
 enum status args_mailbox(struct imap_args *args, struct span *out, struct err *err)
 {
-    struct span wire;
+    struct span wire = SPAN_NONE;
     if (args_at_end(args))
         return args_expected(args, "a mailbox name", err);
     TRY(args_astring(args, &wire, err));
@@ -278,7 +281,7 @@ enum status args_mailbox(struct imap_args *args, struct span *out, struct err *e
 
 enum status args_list_mailbox(struct imap_args *args, struct span *out, struct err *err)
 {
-    struct span wire;
+    struct span wire = SPAN_NONE;
     if (args_next_is(args, '"') || args_next_is(args, '{'))
         TRY(args_string(args, &wire, err));
     else
@@ -290,7 +293,7 @@ enum status args_list_mailbox(struct imap_args *args, struct span *out, struct e
 
 enum status args_date(struct imap_args *args, int64_t *day, struct err *err)
 {
-    struct span text;
+    struct span text = SPAN_NONE;
     if (args_next_is(args, '"'))
         TRY(quoted(args, &text, err));
     else
@@ -302,7 +305,7 @@ enum status args_date(struct imap_args *args, int64_t *day, struct err *err)
 
 enum status args_date_time(struct imap_args *args, struct mail_date *out, struct err *err)
 {
-    struct span text;
+    struct span text = SPAN_NONE;
     if (!args_next_is(args, '"'))
         return args_expected(args, "a date and time in quotes", err);
     TRY(quoted(args, &text, err));
@@ -371,7 +374,7 @@ static void add_keyword(struct arena *a, struct flag_reader *r, struct span keyw
 
 static enum status flag(struct imap_args *args, struct flag_reader *r, struct err *err)
 {
-    struct span name;
+    struct span name = SPAN_NONE;
     if (!args_take(args, '\\')) {
         TRY(take_while(args, is_atom_char, "a flag", &name, err));
         add_keyword(args->arena, r, name);
@@ -385,7 +388,8 @@ static enum status flag(struct imap_args *args, struct flag_reader *r, struct er
         }
     if (span_ieq(name, SPAN("Recent")))
         return err_set(err, ST_SYNTAX, "\\Recent cannot be set by a client");
-    return err_set(err, ST_SYNTAX, "unknown system flag; the known ones are \\Seen \\Answered \\Flagged \\Deleted \\Draft");
+    return err_set(err, ST_SYNTAX,
+                   "unknown system flag; the known ones are \\Seen \\Answered \\Flagged \\Deleted \\Draft");
 }
 
 enum status args_flags(struct imap_args *args, bool is_bare_allowed, struct imap_flags *out, struct err *err)

@@ -1,9 +1,9 @@
 /*
  * imap_lexer.h - the arguments of an IMAP command, read one typed value after the other (RFC 3501 §9, RFC 9051 §9).
  *
- * The bytes are a complete command: literals stand inline ("{5}\r\nhello", also "{5+}"), the command's own final CRLF is
- * cut off. Reading starts right behind the command's name, so a command with arguments begins with args_sp() and every
- * command ends with args_end():
+ * The bytes are a complete command: literals stand inline ("{5}\r\nhello", also "{5+}"), the command's own final CRLF
+ * is cut off. Reading starts right behind the command's name, so a command with arguments begins with args_sp() and
+ * every command ends with args_end():
  *
  *     TRY(args_sp(args, err));
  *     TRY(args_seqset(args, view_count(im->view), &set, err));

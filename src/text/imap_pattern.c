@@ -1,6 +1,6 @@
 /*
- * imap_pattern.c - see imap_pattern.h. The pattern is a row of tokens, and bit i of a state means "the tokens before i have
- * matched so far". All states step together, a word of 64 at a time, so that no pattern can make us backtrack.
+ * imap_pattern.c - see imap_pattern.h. The pattern is a row of tokens, and bit i of a state means "the tokens before i
+ * have matched so far". All states step together, a word of 64 at a time, so that no pattern can make us backtrack.
  */
 #include "text/imap_pattern.h"
 #include "base/banned.h"
@@ -8,11 +8,11 @@
 enum { WORDS_MAX = IMAP_PATTERN_MAX / 64 + 1 };
 
 struct imap_pattern {
-    size_t tokens;                    /* the state with this bit is a match */
-    size_t words;                     /* of a state */
-    uint64_t star[WORDS_MAX];         /* tokens that are "*" */
-    uint64_t percent[WORDS_MAX];      /* tokens that are "%" */
-    uint64_t (*bytes)[256];           /* [word][byte]: tokens that are this byte */
+    size_t tokens;               /* the state with this bit is a match */
+    size_t words;                /* of a state */
+    uint64_t star[WORDS_MAX];    /* tokens that are "*" */
+    uint64_t percent[WORDS_MAX]; /* tokens that are "%" */
+    uint64_t (*bytes)[256];      /* [word][byte]: tokens that are this byte */
 };
 
 static void set_bit(uint64_t *set, size_t bit)
@@ -38,7 +38,8 @@ enum status imap_pattern_compile(struct arena *a, struct span text, struct imap_
             p->tokens++;
             continue;
         }
-        /* Of wildcards in a row one is enough, and "*" is the stronger. So a skipped wildcard never leads to another. */
+        /* Of wildcards in a row one is enough, and "*" is the stronger. So a skipped wildcard never leads to another.
+         */
         bool is_star = false;
         for (; i < text.len && (text.p[i] == '*' || text.p[i] == '%'); i++)
             is_star = is_star || text.p[i] == '*';

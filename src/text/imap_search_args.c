@@ -6,7 +6,15 @@
 #include "text/charset.h"
 #include "base/banned.h"
 
-enum operand { OPERAND_NONE, OPERAND_TEXT, OPERAND_FIELD_TEXT, OPERAND_KEYWORD, OPERAND_DAY, OPERAND_NUMBER, OPERAND_UIDS };
+enum operand {
+    OPERAND_NONE,
+    OPERAND_TEXT,
+    OPERAND_FIELD_TEXT,
+    OPERAND_KEYWORD,
+    OPERAND_DAY,
+    OPERAND_NUMBER,
+    OPERAND_UIDS
+};
 
 static const struct key_name {
     const char *name;
@@ -63,8 +71,10 @@ static enum status key(struct reader *r, struct search_key **out, struct err *er
 
 static enum status new_key(struct reader *r, enum search_kind kind, struct search_key **out, struct err *err)
 {
-    if (++r->keys > SEARCH_KEYS_MAX)
-        return err_set(err, ST_LIMIT, "more than %d search keys", SEARCH_KEYS_MAX);
+    if (++r->keys > SEARCH_KEYS_MAX) {
+        err_set(err, ST_LIMIT, "more than %d search keys", SEARCH_KEYS_MAX);
+        return ST_LIMIT;
+    }
     *out = arena_alloc(r->args->arena, sizeof **out);
     (*out)->kind = kind;
     return ST_OK;
@@ -214,13 +224,16 @@ static enum status key_by_first_byte(struct reader *r, struct search_key **out, 
     for (size_t i = 0; i < sizeof key_names / sizeof *key_names; i++)
         if (args_take_word(args, key_names[i].name))
             return named_key(r, &key_names[i], out, err);
-    return args_expected(args, "a search key", err);
+    args_expected(args, "a search key", err);
+    return ST_SYNTAX;
 }
 
 static enum status key(struct reader *r, struct search_key **out, struct err *err)
 {
-    if (++r->depth > SEARCH_DEPTH_MAX)
-        return err_set(err, ST_LIMIT, "search keys are nested too deep");
+    if (++r->depth > SEARCH_DEPTH_MAX) {
+        err_set(err, ST_LIMIT, "search keys are nested too deep");
+        return ST_LIMIT;
+    }
     TRY(key_by_first_byte(r, out, err));
     r->depth--;
     return ST_OK;

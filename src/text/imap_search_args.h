@@ -9,31 +9,31 @@
 #include "text/imap_lexer.h"
 
 enum {
-    SEARCH_KEYS_MAX = 5000,  /* of one command */
-    SEARCH_TEXTS_MAX = 200,  /* of these, keys that look for a text */
-    SEARCH_DEPTH_MAX = 200   /* parentheses, OR and NOT in each other */
+    SEARCH_KEYS_MAX = 5000, /* of one command */
+    SEARCH_TEXTS_MAX = 200, /* of these, keys that look for a text */
+    SEARCH_DEPTH_MAX = 200  /* parentheses, OR and NOT in each other */
 };
 
 enum search_kind {
     SEARCH_ALL,
     SEARCH_AND,
     SEARCH_OR,
-    SEARCH_SEQ,        /* set: sequence numbers */
-    SEARCH_UID,        /* set: uids */
-    SEARCH_FLAGS,      /* number: IMAP_FLAG_ bits, all of which are set */
-    SEARCH_KEYWORD,    /* name */
+    SEARCH_SEQ,     /* set: sequence numbers */
+    SEARCH_UID,     /* set: uids */
+    SEARCH_FLAGS,   /* number: IMAP_FLAG_ bits, all of which are set */
+    SEARCH_KEYWORD, /* name */
     SEARCH_RECENT,
-    SEARCH_LARGER,     /* number */
+    SEARCH_LARGER, /* number */
     SEARCH_SMALLER,
-    SEARCH_BEFORE,     /* day, of the internal date */
+    SEARCH_BEFORE, /* day, of the internal date */
     SEARCH_ON,
     SEARCH_SINCE,
     SEARCH_SENTBEFORE, /* day, of the Date field */
     SEARCH_SENTON,
     SEARCH_SENTSINCE,
-    SEARCH_HEADER,     /* name, text */
-    SEARCH_BODY,       /* text, in the bodies of the parts */
-    SEARCH_TEXT        /* text, in header or bodies */
+    SEARCH_HEADER, /* name, text */
+    SEARCH_BODY,   /* text, in the bodies of the parts */
+    SEARCH_TEXT    /* text, in header or bodies */
 };
 
 enum search_cost { SEARCH_COST_VIEW, SEARCH_COST_HEADER, SEARCH_COST_BODY }; /* what has to be read to know */
@@ -63,4 +63,5 @@ struct search_last {
 };
 
 /* Reads "[CHARSET astring SP] key *(SP key)" to the end of the arguments. ST_UNSUPPORTED: the charset is not known. */
-enum status search_args_parse(struct imap_args *args, struct search_last last, struct search_args *out, struct err *err);
+enum status search_args_parse(struct imap_args *args, struct search_last last, struct search_args *out,
+                              struct err *err);

@@ -1,6 +1,6 @@
 /*
- * mutf7.c - see mutf7.h. Printable ASCII stands for itself, "&-" for "&"; everything else is UTF-16 in big-endian order,
- * as base64 without padding and with "," in place of "/", between "&" and "-".
+ * mutf7.c - see mutf7.h. Printable ASCII stands for itself, "&-" for "&"; everything else is UTF-16 in big-endian
+ * order, as base64 without padding and with "," in place of "/", between "&" and "-".
  */
 #include "text/mutf7.h"
 #include <utf8proc.h>
