@@ -49,8 +49,8 @@ enum status cmd_store(struct imap *im, struct imap_call *call, struct err *err)
     struct imap_args *args = &call->args;
     struct seqset *uids;
     struct imap_flags flags;
-    enum flag_change how;
-    bool is_silent;
+    enum flag_change how = FLAGS_SET;
+    bool is_silent = false;
     TRY(args_sp(args, err));
     TRY(imap_args_messages(im, call, &uids, err));
     TRY(args_sp(args, err));

@@ -219,7 +219,7 @@ static enum status item(struct reader *r, struct err *err)
             found = &item_names[i];
     if (!found)
         return args_expected(r->args, "a FETCH item", err);
-    struct fetch_item *it;
+    struct fetch_item *it = NULL;
     TRY(add_item(r, &it, err));
     r->args->rest = span_skip(r->args->rest, name.len);
     it->kind = found->kind;
