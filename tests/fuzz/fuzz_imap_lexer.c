@@ -1,4 +1,5 @@
-/* Every reader of IMAP arguments, in an order that the first bytes choose: it moves on or fails, and never reads beyond. */
+/* Every reader of IMAP arguments, in an order that the first bytes choose: it moves on or fails, and never reads
+ * beyond. */
 #include "fuzz.h"
 #include "text/imap_lexer.h"
 
@@ -13,23 +14,40 @@ static enum status read_one(struct imap_args *args, uint8_t which, struct err *e
     int64_t day;
     bool is_true;
     switch (which % 17) {
-    case 0: return args_sp(args, err);
-    case 1: return args_tag(args, &s, err);
-    case 2: return args_atom(args, &s, err);
-    case 3: return args_string(args, &s, err);
-    case 4: return args_astring(args, &s, err);
-    case 5: return args_nstring(args, &is_true, &s, err);
-    case 6: return args_number(args, &n, err);
-    case 7: return args_nz_number(args, &n, err);
-    case 8: return args_number64(args, &n64, err);
-    case 9: return args_seqset(args, which, &set, err);
-    case 10: return args_mailbox(args, &s, err);
-    case 11: return args_list_mailbox(args, &s, err);
-    case 12: return args_date(args, &day, err);
-    case 13: return args_date_time(args, &date, err);
-    case 14: return args_flags(args, which & 32, &flags, err);
-    case 15: return args_list_open(args, err);
-    default: return args_list_next(args, which & 32 ? 1 : 0, &is_true, err);
+    case 0:
+        return args_sp(args, err);
+    case 1:
+        return args_tag(args, &s, err);
+    case 2:
+        return args_atom(args, &s, err);
+    case 3:
+        return args_string(args, &s, err);
+    case 4:
+        return args_astring(args, &s, err);
+    case 5:
+        return args_nstring(args, &is_true, &s, err);
+    case 6:
+        return args_number(args, &n, err);
+    case 7:
+        return args_nz_number(args, &n, err);
+    case 8:
+        return args_number64(args, &n64, err);
+    case 9:
+        return args_seqset(args, which, &set, err);
+    case 10:
+        return args_mailbox(args, &s, err);
+    case 11:
+        return args_list_mailbox(args, &s, err);
+    case 12:
+        return args_date(args, &day, err);
+    case 13:
+        return args_date_time(args, &date, err);
+    case 14:
+        return args_flags(args, which & 32, &flags, err);
+    case 15:
+        return args_list_open(args, err);
+    default:
+        return args_list_next(args, which & 32 ? 1 : 0, &is_true, err);
     }
 }
 

@@ -1,4 +1,5 @@
-/* SEARCH programs: the tree is bounded, and children never cost less than those before them, nor more than their parent. */
+/* SEARCH programs: the tree is bounded, and children never cost less than those before them, nor more than their
+ * parent. */
 #include "fuzz.h"
 #include "text/imap_search_args.h"
 

@@ -33,30 +33,31 @@ static const char simple[] = "From: Alice <alice@example.test>\r\n"
 static void view_items(void **state)
 {
     (void)state;
-    play_with(MESSAGES(simple, "Subject: b\r\n\r\nb\r\n"),
-              SELECT("EXAMINE")
-              "A> a1 FETCH 1:* FAST\n"
-              "A< * 1 FETCH (FLAGS (\\Recent) INTERNALDATE \"31-Jan-2026 13:00:00 +0100\" RFC822.SIZE 126)\n"
-              "A< * 2 FETCH (FLAGS (\\Recent) INTERNALDATE \"31-Jan-2026 13:00:00 +0100\" RFC822.SIZE 17)\n"
-              "A< a1 OK FETCH completed\n"
-              "A> a2 UID FETCH 2 (FLAGS)\n"
-              "A< * 2 FETCH (UID 2 FLAGS (\\Recent))\n"
-              "A< a2 OK UID FETCH completed\n"
-              "A> a3 UID FETCH 2 (RFC822.SIZE UID)\n"
-              "A< * 2 FETCH (RFC822.SIZE 17 UID 2)\n"
-              "A< a3 OK ~\n"
-              /* RFC 3501 §6.4.8: uids that are not there are passed over; n:* has the last one */
-              "A> a4 UID FETCH 77 FLAGS\n"
-              "A< a4 OK ~\n"
-              "A> a5 UID FETCH 77:* UID\n"
-              "A< * 2 FETCH (UID 2)\n"
-              "A< a5 OK ~\n"
-              "A> a6 FETCH 3 UID\n"
-              "A< a6 BAD there is no such message; the mailbox has 2\n"
-              "A> a7 FETCH 2,1 (UID UID)\n"
-              "A< * 1 FETCH (UID 1 UID 1)\n"
-              "A< * 2 FETCH (UID 2 UID 2)\n"
-              "A< a7 OK ~\n");
+    play_with(
+        MESSAGES(simple, "Subject: b\r\n\r\nb\r\n"),
+        SELECT(
+            "EXAMINE") "A> a1 FETCH 1:* FAST\n"
+                       "A< * 1 FETCH (FLAGS (\\Recent) INTERNALDATE \"31-Jan-2026 13:00:00 +0100\" RFC822.SIZE 126)\n"
+                       "A< * 2 FETCH (FLAGS (\\Recent) INTERNALDATE \"31-Jan-2026 13:00:00 +0100\" RFC822.SIZE 17)\n"
+                       "A< a1 OK FETCH completed\n"
+                       "A> a2 UID FETCH 2 (FLAGS)\n"
+                       "A< * 2 FETCH (UID 2 FLAGS (\\Recent))\n"
+                       "A< a2 OK UID FETCH completed\n"
+                       "A> a3 UID FETCH 2 (RFC822.SIZE UID)\n"
+                       "A< * 2 FETCH (RFC822.SIZE 17 UID 2)\n"
+                       "A< a3 OK ~\n"
+                       /* RFC 3501 §6.4.8: uids that are not there are passed over; n:* has the last one */
+                       "A> a4 UID FETCH 77 FLAGS\n"
+                       "A< a4 OK ~\n"
+                       "A> a5 UID FETCH 77:* UID\n"
+                       "A< * 2 FETCH (UID 2)\n"
+                       "A< a5 OK ~\n"
+                       "A> a6 FETCH 3 UID\n"
+                       "A< a6 BAD there is no such message; the mailbox has 2\n"
+                       "A> a7 FETCH 2,1 (UID UID)\n"
+                       "A< * 1 FETCH (UID 1 UID 1)\n"
+                       "A< * 2 FETCH (UID 2 UID 2)\n"
+                       "A< a7 OK ~\n");
 }
 
 static void empty_mailbox(void **state)
@@ -71,53 +72,54 @@ static void empty_mailbox(void **state)
 static void stored_texts(void **state)
 {
     (void)state;
-    play_with(MESSAGES(simple),
-              SELECT("EXAMINE")
-              "A> a1 FETCH 1 (ENVELOPE BODY BODYSTRUCTURE)\n"
-              "A< * 1 FETCH (ENVELOPE (\"Sat, 31 Jan 2026 12:00:00 +0100\" \"simple\" ((\"Alice\" NIL \"alice\" \"example.test\")) "
-              "((\"Alice\" NIL \"alice\" \"example.test\")) ((\"Alice\" NIL \"alice\" \"example.test\")) "
-              "((NIL NIL \"bob\" \"example.test\")) NIL NIL NIL NIL) BODY (\"text\" \"plain\" ~ \"7bit\" 12 1) "
-              "BODYSTRUCTURE (\"text\" \"plain\" ~ \"7bit\" 12 1 NIL NIL NIL NIL))\n"
-              "A< a1 OK ~\n");
+    play_with(
+        MESSAGES(simple),
+        SELECT("EXAMINE") "A> a1 FETCH 1 (ENVELOPE BODY BODYSTRUCTURE)\n"
+                          "A< * 1 FETCH (ENVELOPE (\"Sat, 31 Jan 2026 12:00:00 +0100\" \"simple\" ((\"Alice\" NIL "
+                          "\"alice\" \"example.test\")) "
+                          "((\"Alice\" NIL \"alice\" \"example.test\")) ((\"Alice\" NIL \"alice\" \"example.test\")) "
+                          "((NIL NIL \"bob\" \"example.test\")) NIL NIL NIL NIL) BODY (\"text\" \"plain\" ~ \"7bit\" "
+                          "12 1) "
+                          "BODYSTRUCTURE (\"text\" \"plain\" ~ \"7bit\" 12 1 NIL NIL NIL NIL))\n"
+                          "A< a1 OK ~\n");
 }
 
 static void whole_sections(void **state)
 {
     (void)state;
     play_with(MESSAGES("Subject: x\r\nX-Y: z\r\n\r\nbody\r\n"),
-              SELECT("EXAMINE")
-              "A> a1 FETCH 1 BODY[]\n"
-              "A< * 1 FETCH (BODY[] {28}\n"
-              "A< Subject: x\nA< X-Y: z\nA< \nA< body\nA< )\nA< a1 OK ~\n"
-              "A> a2 FETCH 1 (BODY[TEXT] BODY[HEADER] UID)\n"
-              /* what is streamed comes behind what is not */
-              "A< * 1 FETCH (UID 1 BODY[TEXT] {6}\n"
-              "A< body\nA<  BODY[HEADER] {22}\nA< Subject: x\nA< X-Y: z\nA< \nA< )\nA< a2 OK ~\n"
-              "A> a3 FETCH 1 (RFC822.HEADER RFC822.TEXT)\n"
-              "A< * 1 FETCH (RFC822.HEADER {22}\n"
-              "A< Subject: x\nA< X-Y: z\nA< \nA<  RFC822.TEXT {6}\nA< body\nA< )\nA< a3 OK ~\n"
-              "A> a4 FETCH 1 (BODY.PEEK[1] BODY.PEEK[2] BODY.PEEK[1.MIME] BODY.PEEK[1.HEADER])\n"
-              "A< * 1 FETCH (BODY[1] {6}\n"
-              "A< body\nA<  BODY[2] NIL BODY[1.MIME] {22}\nA< Subject: x\nA< X-Y: z\nA< \nA<  BODY[1.HEADER] NIL)\nA< a4 OK ~\n");
+              SELECT("EXAMINE") "A> a1 FETCH 1 BODY[]\n"
+                                "A< * 1 FETCH (BODY[] {28}\n"
+                                "A< Subject: x\nA< X-Y: z\nA< \nA< body\nA< )\nA< a1 OK ~\n"
+                                "A> a2 FETCH 1 (BODY[TEXT] BODY[HEADER] UID)\n"
+                                /* what is streamed comes behind what is not */
+                                "A< * 1 FETCH (UID 1 BODY[TEXT] {6}\n"
+                                "A< body\nA<  BODY[HEADER] {22}\nA< Subject: x\nA< X-Y: z\nA< \nA< )\nA< a2 OK ~\n"
+                                "A> a3 FETCH 1 (RFC822.HEADER RFC822.TEXT)\n"
+                                "A< * 1 FETCH (RFC822.HEADER {22}\n"
+                                "A< Subject: x\nA< X-Y: z\nA< \nA<  RFC822.TEXT {6}\nA< body\nA< )\nA< a3 OK ~\n"
+                                "A> a4 FETCH 1 (BODY.PEEK[1] BODY.PEEK[2] BODY.PEEK[1.MIME] BODY.PEEK[1.HEADER])\n"
+                                "A< * 1 FETCH (BODY[1] {6}\n"
+                                "A< body\nA<  BODY[2] NIL BODY[1.MIME] {22}\nA< Subject: x\nA< X-Y: z\nA< \nA<  "
+                                "BODY[1.HEADER] NIL)\nA< a4 OK ~\n");
 }
 
 static void header_fields(void **state)
 {
     (void)state;
     play_with(MESSAGES("A: 1\r\nB: 2\r\n folded\r\nc: 3\r\nB: 4\r\n\r\nbody\r\n"),
-              SELECT("EXAMINE")
-              "A> a1 FETCH 1 BODY[HEADER.FIELDS (b \"C\")]\n"
-              "A< * 1 FETCH (BODY[HEADER.FIELDS (b C)] {29}\n"
-              "A< B: 2\nA<  folded\nA< c: 3\nA< B: 4\nA< \nA< )\nA< a1 OK ~\n"
-              "A> a2 FETCH 1 BODY[HEADER.FIELDS.NOT (b C)]\n"
-              "A< * 1 FETCH (BODY[HEADER.FIELDS.NOT (b C)] {8}\n"
-              "A< A: 1\nA< \nA< )\nA< a2 OK ~\n"
-              "A> a3 FETCH 1 BODY[HEADER.FIELDS (X)]\n"
-              "A< * 1 FETCH (BODY[HEADER.FIELDS (X)] {2}\n"
-              "A< \nA< )\nA< a3 OK ~\n"
-              "A> a4 FETCH 1 (BODY[HEADER.FIELDS (A)]<3.2> BODY[1.HEADER.FIELDS (A)])\n"
-              "A< * 1 FETCH (BODY[HEADER.FIELDS (A)]<3> {2}\n"
-              "A< 1\r BODY[1.HEADER.FIELDS (A)] NIL)\nA< a4 OK ~\n");
+              SELECT("EXAMINE") "A> a1 FETCH 1 BODY[HEADER.FIELDS (b \"C\")]\n"
+                                "A< * 1 FETCH (BODY[HEADER.FIELDS (b C)] {29}\n"
+                                "A< B: 2\nA<  folded\nA< c: 3\nA< B: 4\nA< \nA< )\nA< a1 OK ~\n"
+                                "A> a2 FETCH 1 BODY[HEADER.FIELDS.NOT (b C)]\n"
+                                "A< * 1 FETCH (BODY[HEADER.FIELDS.NOT (b C)] {8}\n"
+                                "A< A: 1\nA< \nA< )\nA< a2 OK ~\n"
+                                "A> a3 FETCH 1 BODY[HEADER.FIELDS (X)]\n"
+                                "A< * 1 FETCH (BODY[HEADER.FIELDS (X)] {2}\n"
+                                "A< \nA< )\nA< a3 OK ~\n"
+                                "A> a4 FETCH 1 (BODY[HEADER.FIELDS (A)]<3.2> BODY[1.HEADER.FIELDS (A)])\n"
+                                "A< * 1 FETCH (BODY[HEADER.FIELDS (A)]<3> {2}\n"
+                                "A< 1\r BODY[1.HEADER.FIELDS (A)] NIL)\nA< a4 OK ~\n");
 }
 
 static const char nested[] = "Content-Type: multipart/mixed; boundary=o\r\n"
@@ -146,26 +148,29 @@ static const char nested[] = "Content-Type: multipart/mixed; boundary=o\r\n"
 static void nested_sections(void **state)
 {
     (void)state;
-    play_with(MESSAGES(nested),
-              SELECT("EXAMINE")
-              "A> a1 FETCH 1 BODY[1]\n"
-              "A< * 1 FETCH (BODY[1] {3}\nA< one)\nA< a1 OK ~\n"
-              "A> a2 FETCH 1 BODY[1.MIME]\n"
-              "A< * 1 FETCH (BODY[1.MIME] {2}\nA< \nA< )\nA< a2 OK ~\n"
-              "A> a3 FETCH 1 BODY[2.MIME]\n"
-              "A< * 1 FETCH (BODY[2.MIME] {32}\nA< Content-Type: message/rfc822\nA< \nA< )\nA< a3 OK ~\n"
-              "A> a4 FETCH 1 BODY[2.HEADER]\n"
-              "A< * 1 FETCH (BODY[2.HEADER] {67}\nA< Subject: inner\nA< Content-Type: multipart/alternative; boundary=i\n"
-              "A< \nA< )\nA< a4 OK ~\n"
-              "A> a5 FETCH 1 BODY[2.HEADER.FIELDS (SUBJECT)]\n"
-              "A< * 1 FETCH (BODY[2.HEADER.FIELDS (SUBJECT)] {18}\nA< Subject: inner\nA< \nA< )\nA< a5 OK ~\n"
-              "A> a6 FETCH 1 (BODY[2.1] BODY[2.2] BODY[2.2.MIME] BODY[2.3] BODY[3] BODY[2.1.1])\n"
-              "A< * 1 FETCH (BODY[2.1] {5}\nA< plain BODY[2.2] {7}\nA< <p>html BODY[2.2.MIME] {27}\n"
-              "A< Content-Type: text/html\nA< \nA<  BODY[2.3] NIL BODY[3] NIL BODY[2.1.1] ~)\nA< a6 OK ~\n"
-              "A> a7 FETCH 1 BODY[2.TEXT]<0.5>\n"
-              "A< * 1 FETCH (BODY[2.TEXT]<0> {5}\nA< --i\nA< )\nA< a7 OK ~\n"
-              "A> a8 FETCH 1 (BODY[TEXT]<0.8> BODY[HEADER]<0.3> BODY[1.TEXT])\n"
-              "A< * 1 FETCH (BODY[TEXT]<0> {8}\nA< preamble BODY[HEADER]<0> {3}\nA< Con BODY[1.TEXT] NIL)\nA< a8 OK ~\n");
+    play_with(
+        MESSAGES(nested),
+        SELECT(
+            "EXAMINE") "A> a1 FETCH 1 BODY[1]\n"
+                       "A< * 1 FETCH (BODY[1] {3}\nA< one)\nA< a1 OK ~\n"
+                       "A> a2 FETCH 1 BODY[1.MIME]\n"
+                       "A< * 1 FETCH (BODY[1.MIME] {2}\nA< \nA< )\nA< a2 OK ~\n"
+                       "A> a3 FETCH 1 BODY[2.MIME]\n"
+                       "A< * 1 FETCH (BODY[2.MIME] {32}\nA< Content-Type: message/rfc822\nA< \nA< )\nA< a3 OK ~\n"
+                       "A> a4 FETCH 1 BODY[2.HEADER]\n"
+                       "A< * 1 FETCH (BODY[2.HEADER] {67}\nA< Subject: inner\nA< Content-Type: multipart/alternative; "
+                       "boundary=i\n"
+                       "A< \nA< )\nA< a4 OK ~\n"
+                       "A> a5 FETCH 1 BODY[2.HEADER.FIELDS (SUBJECT)]\n"
+                       "A< * 1 FETCH (BODY[2.HEADER.FIELDS (SUBJECT)] {18}\nA< Subject: inner\nA< \nA< )\nA< a5 OK ~\n"
+                       "A> a6 FETCH 1 (BODY[2.1] BODY[2.2] BODY[2.2.MIME] BODY[2.3] BODY[3] BODY[2.1.1])\n"
+                       "A< * 1 FETCH (BODY[2.1] {5}\nA< plain BODY[2.2] {7}\nA< <p>html BODY[2.2.MIME] {27}\n"
+                       "A< Content-Type: text/html\nA< \nA<  BODY[2.3] NIL BODY[3] NIL BODY[2.1.1] ~)\nA< a6 OK ~\n"
+                       "A> a7 FETCH 1 BODY[2.TEXT]<0.5>\n"
+                       "A< * 1 FETCH (BODY[2.TEXT]<0> {5}\nA< --i\nA< )\nA< a7 OK ~\n"
+                       "A> a8 FETCH 1 (BODY[TEXT]<0.8> BODY[HEADER]<0.3> BODY[1.TEXT])\n"
+                       "A< * 1 FETCH (BODY[TEXT]<0> {8}\nA< preamble BODY[HEADER]<0> {3}\nA< Con BODY[1.TEXT] NIL)\nA< "
+                       "a8 OK ~\n");
 }
 
 /* Each origin and size around the ends of a body of 12 octets. */
@@ -182,10 +187,11 @@ static void partials(void **state)
             char command[80], wanted[120];
             size_t have = from >= 12 ? 0 : 12 - from < size ? 12 - from : size;
             fake_take(s);
-            fake_send(s, span_of(command, (size_t)snprintf(command, sizeof command, "b FETCH 1 BODY[TEXT]<%zu.%zu>\r\n", from, size)));
+            fake_send(s, span_of(command, (size_t)snprintf(command, sizeof command, "b FETCH 1 BODY[TEXT]<%zu.%zu>\r\n",
+                                                           from, size)));
             if (have)
-                snprintf(wanted, sizeof wanted, "* 1 FETCH (BODY[TEXT]<%zu> {%zu}\r\n%.*s)\r\nb OK FETCH completed\r\n", from, have,
-                         (int)have, text + from);
+                snprintf(wanted, sizeof wanted, "* 1 FETCH (BODY[TEXT]<%zu> {%zu}\r\n%.*s)\r\nb OK FETCH completed\r\n",
+                         from, have, (int)have, text + from);
             else
                 snprintf(wanted, sizeof wanted, "* 1 FETCH (BODY[TEXT]<%zu> \"\")\r\nb OK FETCH completed\r\n", from);
             assert_string_equal(fake_take(s), wanted);
@@ -198,41 +204,40 @@ static void seen(void **state)
 {
     (void)state;
     play_with(MESSAGES("A: 1\r\n\r\nx", "A: 2\r\n\r\nx", "A: 3\r\n\r\nx"),
-              SELECT("SELECT")
-              "A> a1 FETCH 1 (BODY.PEEK[TEXT] RFC822.HEADER ENVELOPE)\n"
-              "A...\nA< a1 OK ~\n"
-              "A> a2 FETCH 1 FLAGS\n"
-              "A< * 1 FETCH (FLAGS (\\Recent))\nA< a2 OK ~\n"
-              "A> a3 FETCH 1 BODY[TEXT]\n"
-              "A< * 1 FETCH (FLAGS (\\Seen \\Recent) BODY[TEXT] {1}\nA< x)\nA< a3 OK ~\n"
-              "A> a4 FETCH 1:2 (RFC822.TEXT FLAGS)\n"
-              "A< * 1 FETCH (FLAGS (\\Seen \\Recent) RFC822.TEXT {1}\nA< x)\n"
-              "A< * 2 FETCH (FLAGS (\\Seen \\Recent) RFC822.TEXT {1}\nA< x)\nA< a4 OK ~\n"
-              "A> a5 UID FETCH 3 BODY[HEADER.FIELDS (A)]\n"
-              "A< * 3 FETCH (UID 3 BODY[HEADER.FIELDS (A)] {8}\nA< A: 3\nA< \nA<  FLAGS (\\Seen \\Recent))\nA< a5 OK ~\n"
-              "A> a6 FETCH 1:3 FLAGS\n"
-              "A< * 1 FETCH (FLAGS (\\Seen \\Recent))\nA< * 2 FETCH (FLAGS (\\Seen \\Recent))\n"
-              "A< * 3 FETCH (FLAGS (\\Seen \\Recent))\nA< a6 OK ~\n"
-              /* EXAMINE changes nothing */
-              "A> a7 STORE 1 -FLAGS.SILENT (\\Seen)\nA< a7 OK ~\n"
-              "A> a8 EXAMINE INBOX\nA...\nA< a8 OK ~\n"
-              "A> a9 FETCH 1 BODY[TEXT]\n"
-              "A< * 1 FETCH (BODY[TEXT] {1}\nA< x)\nA< a9 OK ~\n"
-              "A> b1 FETCH 1 FLAGS\nA< * 1 FETCH (FLAGS ())\nA< b1 OK ~\n");
+              SELECT("SELECT") "A> a1 FETCH 1 (BODY.PEEK[TEXT] RFC822.HEADER ENVELOPE)\n"
+                               "A...\nA< a1 OK ~\n"
+                               "A> a2 FETCH 1 FLAGS\n"
+                               "A< * 1 FETCH (FLAGS (\\Recent))\nA< a2 OK ~\n"
+                               "A> a3 FETCH 1 BODY[TEXT]\n"
+                               "A< * 1 FETCH (FLAGS (\\Seen \\Recent) BODY[TEXT] {1}\nA< x)\nA< a3 OK ~\n"
+                               "A> a4 FETCH 1:2 (RFC822.TEXT FLAGS)\n"
+                               "A< * 1 FETCH (FLAGS (\\Seen \\Recent) RFC822.TEXT {1}\nA< x)\n"
+                               "A< * 2 FETCH (FLAGS (\\Seen \\Recent) RFC822.TEXT {1}\nA< x)\nA< a4 OK ~\n"
+                               "A> a5 UID FETCH 3 BODY[HEADER.FIELDS (A)]\n"
+                               "A< * 3 FETCH (UID 3 BODY[HEADER.FIELDS (A)] {8}\nA< A: 3\nA< \nA<  FLAGS (\\Seen "
+                               "\\Recent))\nA< a5 OK ~\n"
+                               "A> a6 FETCH 1:3 FLAGS\n"
+                               "A< * 1 FETCH (FLAGS (\\Seen \\Recent))\nA< * 2 FETCH (FLAGS (\\Seen \\Recent))\n"
+                               "A< * 3 FETCH (FLAGS (\\Seen \\Recent))\nA< a6 OK ~\n"
+                               /* EXAMINE changes nothing */
+                               "A> a7 STORE 1 -FLAGS.SILENT (\\Seen)\nA< a7 OK ~\n"
+                               "A> a8 EXAMINE INBOX\nA...\nA< a8 OK ~\n"
+                               "A> a9 FETCH 1 BODY[TEXT]\n"
+                               "A< * 1 FETCH (BODY[TEXT] {1}\nA< x)\nA< a9 OK ~\n"
+                               "A> b1 FETCH 1 FLAGS\nA< * 1 FETCH (FLAGS ())\nA< b1 OK ~\n");
 }
 
 static void syntax(void **state)
 {
     (void)state;
-    play_with(MESSAGES("A: 1\r\n\r\nx"), SELECT("SELECT")
-              "A> a1 FETCH\nA< a1 BAD ~\n"
-              "A> a2 FETCH 1\nA< a2 BAD ~\n"
-              "A> a3 FETCH 1 \nA< a3 BAD ~\n"
-              "A> a4 FETCH 1 FLAGS UID\nA< a4 BAD ~\n"
-              "A> a5 FETCH 0 FLAGS\nA< a5 BAD ~\n"
-              "A> a6 FETCH x FLAGS\nA< a6 BAD ~\n"
-              "A> a7 FETCH 1 (FLAGS\nA< a7 BAD ~\n"
-              "A> a8 FETCH 1 (BODY[0])\nA< a8 BAD ~\n");
+    play_with(MESSAGES("A: 1\r\n\r\nx"), SELECT("SELECT") "A> a1 FETCH\nA< a1 BAD ~\n"
+                                                          "A> a2 FETCH 1\nA< a2 BAD ~\n"
+                                                          "A> a3 FETCH 1 \nA< a3 BAD ~\n"
+                                                          "A> a4 FETCH 1 FLAGS UID\nA< a4 BAD ~\n"
+                                                          "A> a5 FETCH 0 FLAGS\nA< a5 BAD ~\n"
+                                                          "A> a6 FETCH x FLAGS\nA< a6 BAD ~\n"
+                                                          "A> a7 FETCH 1 (FLAGS\nA< a7 BAD ~\n"
+                                                          "A> a8 FETCH 1 (BODY[0])\nA< a8 BAD ~\n");
 }
 
 /* ---- large messages -------------------------------------------------------------------------------------------- */
@@ -269,7 +274,8 @@ static void nul_in_a_message(void **state)
     fake_send(s, SPAN("a EXAMINE INBOX\r\n"));
     fake_take(s);
     fake_send(s, SPAN("b FETCH 1 (BODY[HEADER] BODY[TEXT])\r\n"));
-    assert_string_equal(fake_take(s), "* 1 FETCH (BODY[HEADER] {9}\r\nA: \x80" "b\r\n\r\n BODY[TEXT] {4}\r\nx\x80y\x80)\r\n"
+    assert_string_equal(fake_take(s), "* 1 FETCH (BODY[HEADER] {9}\r\nA: \x80"
+                                      "b\r\n\r\n BODY[TEXT] {4}\r\nx\x80y\x80)\r\n"
                                       "b OK FETCH completed\r\n");
     fake_free(&s);
     world_free(&w);
@@ -300,7 +306,8 @@ static void thirty_megabytes(void **state)
         for (size_t from = borders[i] - 1; from <= borders[i] + 1; from++)
             for (size_t size = 256 * 1024 - 1; size <= 256 * 1024 + 1; size++) {
                 char command[80];
-                fake_send(s, span_of(command, (size_t)snprintf(command, sizeof command, "c FETCH 1 BODY[]<%zu.%zu>\r\n", from, size)));
+                fake_send(s, span_of(command, (size_t)snprintf(command, sizeof command, "c FETCH 1 BODY[]<%zu.%zu>\r\n",
+                                                               from, size)));
                 strbuf_clear(&wanted);
                 strbuf_addf(&wanted, "* 1 FETCH (BODY[]<%zu> {%zu}\r\n", from, size);
                 strbuf_add(&wanted, span_slice(strbuf_span(&raw), from, from + size));
@@ -361,7 +368,8 @@ static void act(void *arg)
 }
 
 /* A fetches, B acts after so many turns; what A got is returned (valid until world and sessions end). */
-static const char *fetch_while(struct world *w, struct session **a, const char *command, int turns, const char *commands)
+static const char *fetch_while(struct world *w, struct session **a, const char *command, int turns,
+                               const char *commands)
 {
     struct session *b = fake_new(w, false);
     struct other o = {b, turns, commands};
@@ -408,8 +416,8 @@ static void expunged_within_a_literal(void **state)
     struct world *w = world_new();
     deliver(w, strbuf_span(&raw));
     struct session *a;
-    const char *got = fetch_while(w, &a, "c FETCH 1 BODY.PEEK[]\r\n", 2,
-                                  "d STORE 1 +FLAGS (\\Deleted)\r\ne EXPUNGE\r\n");
+    const char *got =
+        fetch_while(w, &a, "c FETCH 1 BODY.PEEK[]\r\n", 2, "d STORE 1 +FLAGS (\\Deleted)\r\ne EXPUNGE\r\n");
     assert_true(fake_is_closed(a));
     assert_null(strstr(got, "c OK"));
     assert_null(strstr(got, "c NO"));
@@ -429,8 +437,8 @@ static void expunged_between_messages(void **state)
         for (int i = 0; i < 4; i++)
             deliver(w, strbuf_span(&raw));
         struct session *a;
-        const char *got = fetch_while(w, &a, is_uid ? "c UID FETCH 1:* BODY.PEEK[]\r\n" : "c FETCH 1:* BODY.PEEK[]\r\n", 1,
-                                      "d STORE 3 +FLAGS (\\Deleted)\r\ne EXPUNGE\r\n");
+        const char *got = fetch_while(w, &a, is_uid ? "c UID FETCH 1:* BODY.PEEK[]\r\n" : "c FETCH 1:* BODY.PEEK[]\r\n",
+                                      1, "d STORE 3 +FLAGS (\\Deleted)\r\ne EXPUNGE\r\n");
         assert_false(fake_is_closed(a));
         assert_non_null(strstr(got, "* 2 FETCH ("));
         assert_null(strstr(got, "* 3 FETCH ("));

@@ -13,17 +13,20 @@
 static const char *const messages[] = {
     /* 1 */ "From: Alice <alice@example.test>\r\nTo: bob@example.test\r\nSubject: Lunch today\r\n"
             "Date: Sat, 31 Jan 2026 23:30:00 -0800\r\n\r\nShall we eat?\r\n",
-    /* 2 */ "From: =?UTF-8?Q?J=C3=BCrgen?= <bob@example.test>\r\nCc: alice@example.test\r\n"
-            "Subject: =?ISO-8859-1?Q?Gr=FC=DFe?=\r\nDate: Fri, 30 Jan 2026 10:00:00 +0000\r\n"
-            "Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
-            "Sch=F6ne Gr=FC=DFe aus M=\r\n=FCnchen\r\n",
-    /* 3 */ "Subject: base\r\nX-Empty:\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-            "PHA+SGVsbG8gPGI+d29ybGQ8L2I+ICZhbXA7IG1vb248L3A+PHNjcmlwdD5zZWNyZXQ8L3Njcmlw\r\ndD4=\r\n",
-    /* 4 */ "Subject: parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\npreamble\r\n"
-            "--b\r\n\r\nfirst needle\r\n"
-            "--b\r\nContent-Type: application/octet-stream\r\n\r\nbinary hay\r\n"
-            "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: embedded =?UTF-8?Q?=C3=9Fubject?=\r\n\r\ninside\r\n"
-            "--b--\r\n",
+    /* 2 */
+    "From: =?UTF-8?Q?J=C3=BCrgen?= <bob@example.test>\r\nCc: alice@example.test\r\n"
+    "Subject: =?ISO-8859-1?Q?Gr=FC=DFe?=\r\nDate: Fri, 30 Jan 2026 10:00:00 +0000\r\n"
+    "Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    "Sch=F6ne Gr=FC=DFe aus M=\r\n=FCnchen\r\n",
+    /* 3 */
+    "Subject: base\r\nX-Empty:\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    "PHA+SGVsbG8gPGI+d29ybGQ8L2I+ICZhbXA7IG1vb248L3A+PHNjcmlwdD5zZWNyZXQ8L3Njcmlw\r\ndD4=\r\n",
+    /* 4 */
+    "Subject: parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\npreamble\r\n"
+    "--b\r\n\r\nfirst needle\r\n"
+    "--b\r\nContent-Type: application/octet-stream\r\n\r\nbinary hay\r\n"
+    "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: embedded =?UTF-8?Q?=C3=9Fubject?=\r\n\r\ninside\r\n"
+    "--b--\r\n",
 };
 enum { MESSAGES = sizeof messages / sizeof *messages };
 
@@ -101,7 +104,9 @@ static void header_keys(void **state)
         {"SEARCH BCC alice", ""},
         {"SEARCH SUBJECT \"lunch TODAY\"", " 1"},
         {"SEARCH SUBJECT \"\"", " 1 2 3 4"},
-        {"SEARCH CHARSET UTF-8 SUBJECT {7+}\r\ngr\xc3\xbc\xc3\x9f" "e", " 2"},
+        {"SEARCH CHARSET UTF-8 SUBJECT {7+}\r\ngr\xc3\xbc\xc3\x9f"
+         "e",
+         " 2"},
         {"SEARCH CHARSET ISO-8859-1 SUBJECT {4+}\r\nGR\xdc\xdf", " 2"},
         {"SEARCH CHARSET UTF-8 FROM \"J\xc3\x9cRGEN\"", " 2"},
         {"SEARCH SUBJECT grusse", ""},
@@ -129,7 +134,9 @@ static void body_keys(void **state)
         {"SEARCH BODY lunch", ""},
         {"SEARCH TEXT lunch", " 1"},
         {"SEARCH TEXT \"subject: lunch\"", " 1"},
-        {"SEARCH CHARSET UTF-8 BODY \"sch\xc3\xb6ne gr\xc3\xbc\xc3\x9f" "e aus m\xc3\xbcnchen\"", " 2"},
+        {"SEARCH CHARSET UTF-8 BODY \"sch\xc3\xb6ne gr\xc3\xbc\xc3\x9f"
+         "e aus m\xc3\xbcnchen\"",
+         " 2"},
         {"SEARCH BODY =F6", ""},
         {"SEARCH BODY \"hello world & moon\"", " 3"},
         {"SEARCH BODY secret", ""},
@@ -172,7 +179,9 @@ static void many(void **state)
     static const struct {
         const char *command;
         unsigned first, step;
-    } rows[] = {{"b SEARCH ALL\r\n", 1, 1}, {"b SEARCH SUBJECT odd\r\n", 2, 2}, {"b UID SEARCH BODY even NOT SUBJECT odd\r\n", 1, 2}};
+    } rows[] = {{"b SEARCH ALL\r\n", 1, 1},
+                {"b SEARCH SUBJECT odd\r\n", 2, 2},
+                {"b UID SEARCH BODY even NOT SUBJECT odd\r\n", 1, 2}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         AUTO_STRBUF wanted = STRBUF_INIT;
         fake_take(s);

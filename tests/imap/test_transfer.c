@@ -22,37 +22,36 @@ static void play_with(int count, const char *script)
 static void store(void **state)
 {
     (void)state;
-    play_with(3, SELECT
-              "A> a1 STORE 1:2 +FLAGS (\\Seen \\Flagged)\n"
-              "A< * 1 FETCH (FLAGS (\\Flagged \\Seen \\Recent))\n"
-              "A< * 2 FETCH (FLAGS (\\Flagged \\Seen \\Recent))\n"
-              "A< a1 OK STORE completed\n"
-              /* told even where nothing changes */
-              "A> a2 STORE 1 +FLAGS \\Seen\n"
-              "A< * 1 FETCH (FLAGS (\\Flagged \\Seen \\Recent))\n"
-              "A< a2 OK ~\n"
-              "A> a3 STORE 1 -FLAGS (\\Seen)\n"
-              "A< * 1 FETCH (FLAGS (\\Flagged \\Recent))\n"
-              "A< a3 OK ~\n"
-              "A> a4 STORE 1 FLAGS (\\Draft)\n"
-              "A< * 1 FETCH (FLAGS (\\Draft \\Recent))\n"
-              "A< a4 OK ~\n"
-              "A> a5 STORE 1 FLAGS ()\n"
-              "A< * 1 FETCH (FLAGS (\\Recent))\n"
-              "A< a5 OK ~\n"
-              "A> a6 STORE 1:3 FLAGS.SILENT (\\Answered)\n"
-              "A< a6 OK ~\n"
-              "A> a7 UID STORE 2,3 -FLAGS (\\Answered)\n"
-              "A< * 2 FETCH (UID 2 FLAGS (\\Recent))\n"
-              "A< * 3 FETCH (UID 3 FLAGS (\\Recent))\n"
-              "A< a7 OK UID STORE completed\n"
-              "A> a8 UID STORE 77 +FLAGS (\\Seen)\n"
-              "A< a8 OK ~\n"
-              "A> a9 FETCH 1:3 FLAGS\n"
-              "A< * 1 FETCH (FLAGS (\\Answered \\Recent))\n"
-              "A< * 2 FETCH (FLAGS (\\Recent))\n"
-              "A< * 3 FETCH (FLAGS (\\Recent))\n"
-              "A< a9 OK ~\n");
+    play_with(3, SELECT "A> a1 STORE 1:2 +FLAGS (\\Seen \\Flagged)\n"
+                        "A< * 1 FETCH (FLAGS (\\Flagged \\Seen \\Recent))\n"
+                        "A< * 2 FETCH (FLAGS (\\Flagged \\Seen \\Recent))\n"
+                        "A< a1 OK STORE completed\n"
+                        /* told even where nothing changes */
+                        "A> a2 STORE 1 +FLAGS \\Seen\n"
+                        "A< * 1 FETCH (FLAGS (\\Flagged \\Seen \\Recent))\n"
+                        "A< a2 OK ~\n"
+                        "A> a3 STORE 1 -FLAGS (\\Seen)\n"
+                        "A< * 1 FETCH (FLAGS (\\Flagged \\Recent))\n"
+                        "A< a3 OK ~\n"
+                        "A> a4 STORE 1 FLAGS (\\Draft)\n"
+                        "A< * 1 FETCH (FLAGS (\\Draft \\Recent))\n"
+                        "A< a4 OK ~\n"
+                        "A> a5 STORE 1 FLAGS ()\n"
+                        "A< * 1 FETCH (FLAGS (\\Recent))\n"
+                        "A< a5 OK ~\n"
+                        "A> a6 STORE 1:3 FLAGS.SILENT (\\Answered)\n"
+                        "A< a6 OK ~\n"
+                        "A> a7 UID STORE 2,3 -FLAGS (\\Answered)\n"
+                        "A< * 2 FETCH (UID 2 FLAGS (\\Recent))\n"
+                        "A< * 3 FETCH (UID 3 FLAGS (\\Recent))\n"
+                        "A< a7 OK UID STORE completed\n"
+                        "A> a8 UID STORE 77 +FLAGS (\\Seen)\n"
+                        "A< a8 OK ~\n"
+                        "A> a9 FETCH 1:3 FLAGS\n"
+                        "A< * 1 FETCH (FLAGS (\\Answered \\Recent))\n"
+                        "A< * 2 FETCH (FLAGS (\\Recent))\n"
+                        "A< * 3 FETCH (FLAGS (\\Recent))\n"
+                        "A< a9 OK ~\n");
 }
 
 static void keywords(void **state)
@@ -76,17 +75,16 @@ static void keywords(void **state)
 static void store_refusals(void **state)
 {
     (void)state;
-    play_with(1, SELECT
-              "A> a1 STORE 1 +FLAGS (\\Recent)\nA< a1 BAD \\Recent cannot be set by a client\n"
-              "A> a2 STORE 1 +FLAGS (\\Nonsense)\nA< a2 BAD unknown system flag~\n"
-              "A> a3 STORE 1 FLAG (\\Seen)\nA< a3 BAD ~\n"
-              "A> a4 STORE 1 +FLAGS\nA< a4 BAD ~\n"
-              "A> a5 STORE 2 +FLAGS (\\Seen)\nA< a5 BAD ~\n"
-              "A> a6 STORE 1 +FLAGS (\\Seen) x\nA< a6 BAD ~\n"
-              "A> a7 EXAMINE INBOX\nA...\nA< a7 OK ~\n"
-              "A> a8 STORE 1 +FLAGS (\\Seen)\nA< a8 NO ~\n"
-              "A> a9 MOVE 1 Trash\nA< a9 NO ~\n"
-              "A> b1 FETCH 1 FLAGS\nA< * 1 FETCH (FLAGS ())\nA< b1 OK ~\n");
+    play_with(1, SELECT "A> a1 STORE 1 +FLAGS (\\Recent)\nA< a1 BAD \\Recent cannot be set by a client\n"
+                        "A> a2 STORE 1 +FLAGS (\\Nonsense)\nA< a2 BAD unknown system flag~\n"
+                        "A> a3 STORE 1 FLAG (\\Seen)\nA< a3 BAD ~\n"
+                        "A> a4 STORE 1 +FLAGS\nA< a4 BAD ~\n"
+                        "A> a5 STORE 2 +FLAGS (\\Seen)\nA< a5 BAD ~\n"
+                        "A> a6 STORE 1 +FLAGS (\\Seen) x\nA< a6 BAD ~\n"
+                        "A> a7 EXAMINE INBOX\nA...\nA< a7 OK ~\n"
+                        "A> a8 STORE 1 +FLAGS (\\Seen)\nA< a8 NO ~\n"
+                        "A> a9 MOVE 1 Trash\nA< a9 NO ~\n"
+                        "A> b1 FETCH 1 FLAGS\nA< * 1 FETCH (FLAGS ())\nA< b1 OK ~\n");
 }
 
 static void copy(void **state)
@@ -120,36 +118,34 @@ static void copy(void **state)
 static void move(void **state)
 {
     (void)state;
-    play_with(5, SELECT
-              "A> a1 MOVE 2,4 Trash\n"
-              "A< * OK [COPYUID ~ 2,4 1:2] Moved\n"
-              "A< * 4 EXPUNGE\n"
-              "A< * 2 EXPUNGE\n"
-              "A< a1 OK MOVE completed\n"
-              "A> a2 FETCH 1:* UID\n"
-              "A< * 1 FETCH (UID 1)\nA< * 2 FETCH (UID 3)\nA< * 3 FETCH (UID 5)\nA< a2 OK ~\n"
-              "A> a3 UID MOVE 3:4 Trash\n"
-              "A< * OK [COPYUID ~ 3 3] Moved\n"
-              "A< * 2 EXPUNGE\n"
-              "A< a3 OK UID MOVE completed\n"
-              "A> a4 UID MOVE 99 Trash\n"
-              "A< a4 OK UID MOVE completed\n"
-              "A> a5 MOVE 1 Nowhere\n"
-              "A< a5 NO [TRYCREATE] ~\n"
-              "A> a6 SEARCH ALL\nA< * SEARCH 1 2\nA< a6 OK ~\n");
+    play_with(5, SELECT "A> a1 MOVE 2,4 Trash\n"
+                        "A< * OK [COPYUID ~ 2,4 1:2] Moved\n"
+                        "A< * 4 EXPUNGE\n"
+                        "A< * 2 EXPUNGE\n"
+                        "A< a1 OK MOVE completed\n"
+                        "A> a2 FETCH 1:* UID\n"
+                        "A< * 1 FETCH (UID 1)\nA< * 2 FETCH (UID 3)\nA< * 3 FETCH (UID 5)\nA< a2 OK ~\n"
+                        "A> a3 UID MOVE 3:4 Trash\n"
+                        "A< * OK [COPYUID ~ 3 3] Moved\n"
+                        "A< * 2 EXPUNGE\n"
+                        "A< a3 OK UID MOVE completed\n"
+                        "A> a4 UID MOVE 99 Trash\n"
+                        "A< a4 OK UID MOVE completed\n"
+                        "A> a5 MOVE 1 Nowhere\n"
+                        "A< a5 NO [TRYCREATE] ~\n"
+                        "A> a6 SEARCH ALL\nA< * SEARCH 1 2\nA< a6 OK ~\n");
 }
 
 static void move_to_itself(void **state)
 {
     (void)state;
-    play_with(2, SELECT
-              "A> a1 MOVE 1 INBOX\n"
-              "A< * OK [COPYUID ~ 1 3] Moved\n"
-              "A< * 1 EXPUNGE\n"
-              "A< * 2 EXISTS\n"
-              "A< * ~ RECENT\n"
-              "A< a1 OK ~\n"
-              "A> a2 FETCH 1:* UID\nA< * 1 FETCH (UID 2)\nA< * 2 FETCH (UID 3)\nA< a2 OK ~\n");
+    play_with(2, SELECT "A> a1 MOVE 1 INBOX\n"
+                        "A< * OK [COPYUID ~ 1 3] Moved\n"
+                        "A< * 1 EXPUNGE\n"
+                        "A< * 2 EXISTS\n"
+                        "A< * ~ RECENT\n"
+                        "A< a1 OK ~\n"
+                        "A> a2 FETCH 1:* UID\nA< * 1 FETCH (UID 2)\nA< * 2 FETCH (UID 3)\nA< a2 OK ~\n");
 }
 
 /* RFC 2180 §4.4.1: by number all messages are meant, by uid those that are there. */
@@ -160,20 +156,19 @@ static void expunged_by_another_session(void **state)
     for (int i = 0; i < 3; i++)
         world_deliver(w, "INBOX", "Subject: hello\r\n\r\nHi\r\n");
     world_play(w, FEED_WHOLE,
-               SELECT
-               "B> b0 SELECT INBOX\nB...\nB< b0 OK ~\n"
-               "B> b1 STORE 2 +FLAGS.SILENT (\\Deleted)\nB< b1 OK ~\n"
-               "B> b2 EXPUNGE\nB< * 2 EXPUNGE\nB< b2 OK ~\n"
-               "A> a1 FETCH 2:3 BODY.PEEK[TEXT]\n"
-               "A< * 3 FETCH (BODY[TEXT] {4}\nA< Hi\nA< )\n"
-               "A< a1 NO [EXPUNGEISSUED] ~\n"
-               "A> a2 FETCH 2 FLAGS\n"
-               "A< * 2 FETCH (FLAGS (~))\nA< a2 OK ~\n"
-               "A> a3 STORE 2:3 +FLAGS (\\Flagged)\n"
-               "A< * 3 FETCH (FLAGS (\\Flagged ~))\n"
-               "A...\nA< a3 ~\n"
-               "A> a4 COPY 1:3 Archive\n"
-               "A...\nA< a4 NO [EXPUNGEISSUED] ~\n");
+               SELECT "B> b0 SELECT INBOX\nB...\nB< b0 OK ~\n"
+                      "B> b1 STORE 2 +FLAGS.SILENT (\\Deleted)\nB< b1 OK ~\n"
+                      "B> b2 EXPUNGE\nB< * 2 EXPUNGE\nB< b2 OK ~\n"
+                      "A> a1 FETCH 2:3 BODY.PEEK[TEXT]\n"
+                      "A< * 3 FETCH (BODY[TEXT] {4}\nA< Hi\nA< )\n"
+                      "A< a1 NO [EXPUNGEISSUED] ~\n"
+                      "A> a2 FETCH 2 FLAGS\n"
+                      "A< * 2 FETCH (FLAGS (~))\nA< a2 OK ~\n"
+                      "A> a3 STORE 2:3 +FLAGS (\\Flagged)\n"
+                      "A< * 3 FETCH (FLAGS (\\Flagged ~))\n"
+                      "A...\nA< a3 ~\n"
+                      "A> a4 COPY 1:3 Archive\n"
+                      "A...\nA< a4 NO [EXPUNGEISSUED] ~\n");
     world_play(w, FEED_WHOLE, "C> c0 STATUS Archive (MESSAGES)\nC< * STATUS ~Archive~ (MESSAGES 0)\nC< c0 OK ~\n");
     world_free(&w);
 }
@@ -181,8 +176,12 @@ static void expunged_by_another_session(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(store), cmocka_unit_test(keywords), cmocka_unit_test(store_refusals),
-        cmocka_unit_test(copy),  cmocka_unit_test(move),     cmocka_unit_test(move_to_itself),
+        cmocka_unit_test(store),
+        cmocka_unit_test(keywords),
+        cmocka_unit_test(store_refusals),
+        cmocka_unit_test(copy),
+        cmocka_unit_test(move),
+        cmocka_unit_test(move_to_itself),
         cmocka_unit_test(expunged_by_another_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

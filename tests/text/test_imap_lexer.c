@@ -60,7 +60,8 @@ static const struct {
     {"mailbox", args_mailbox, SPAN_INIT("inBox"), "INBOX", ""},
     {"mailbox", args_mailbox, SPAN_INIT("\"INBOX\""), "INBOX", ""},
     {"mailbox", args_mailbox, SPAN_INIT("INBOXES"), "INBOXES", ""},
-    {"mailbox", args_mailbox, SPAN_INIT("~peter/mail/&U,BTFw-/&ZeVnLIqe-"), "~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", ""},
+    {"mailbox", args_mailbox, SPAN_INIT("~peter/mail/&U,BTFw-/&ZeVnLIqe-"),
+     "~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", ""},
     {"mailbox", args_mailbox, SPAN_INIT("A&-B"), "A&B", ""},
     {"mailbox", args_mailbox, SPAN_INIT("A&B"), NULL, NULL},
     {"mailbox", args_mailbox, SPAN_INIT("\"\xc3\xa4\""), NULL, NULL},
@@ -267,9 +268,15 @@ static void errors_are_printable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values),   cmocka_unit_test(utf8_names),         cmocka_unit_test(numbers),
-        cmocka_unit_test(nstrings), cmocka_unit_test(dates),              cmocka_unit_test(flags),
-        cmocka_unit_test(words),    cmocka_unit_test(nesting_is_bounded), cmocka_unit_test(errors_are_printable),
+        cmocka_unit_test(values),
+        cmocka_unit_test(utf8_names),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(nstrings),
+        cmocka_unit_test(dates),
+        cmocka_unit_test(flags),
+        cmocka_unit_test(words),
+        cmocka_unit_test(nesting_is_bounded),
+        cmocka_unit_test(errors_are_printable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

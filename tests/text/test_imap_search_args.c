@@ -10,7 +10,7 @@ static enum status parse(struct arena *a, struct span text, struct search_args *
 }
 
 static const char *const names[] = {
-    "all",    "and", "or",    "seq",        "uid",      "flags",     "keyword", "recent", "larger", "smaller",
+    "all",    "and", "or",    "seq",        "uid",    "flags",     "keyword", "recent", "larger", "smaller",
     "before", "on",  "since", "sentbefore", "senton", "sentsince", "header",  "body",   "text",
 };
 
@@ -65,8 +65,10 @@ static void programs(void **state)
         {"KEYWORD $Forwarded UNKEYWORD Junk", "(and keyword:$Forwarded !keyword:Junk)"},
         {"LARGER 10 SMALLER 4294967295", "(and larger:10 smaller:4294967295)"},
         {"BEFORE 1-Feb-1994 ON 01-Feb-1994 SINCE \"1-Feb-1994\"", "(and before:8797 on:8797 since:8797)"},
-        {"SENTBEFORE 1-Feb-1994 SENTON 1-Feb-1994 SENTSINCE 1-Feb-1994", "(and sentbefore:8797 senton:8797 sentsince:8797)"},
-        {"FROM x TO y CC z BCC \"\" SUBJECT {3}\r\nA b", "(and header:From=x header:To=y header:Cc=z header:Bcc= header:Subject=a b)"},
+        {"SENTBEFORE 1-Feb-1994 SENTON 1-Feb-1994 SENTSINCE 1-Feb-1994",
+         "(and sentbefore:8797 senton:8797 sentsince:8797)"},
+        {"FROM x TO y CC z BCC \"\" SUBJECT {3}\r\nA b",
+         "(and header:From=x header:To=y header:Cc=z header:Bcc= header:Subject=a b)"},
         {"HEADER X-Y \"Z\"", "(and header:X-Y=z)"},
         {"HEADER \"Message-ID\" {0}\r\n SEEN", "(and flags:1 header:Message-ID=)"},
         {"OR SEEN FLAGGED", "(and (or flags:1 flags:4))"},
@@ -82,7 +84,8 @@ static void programs(void **state)
         {"CHARSET ISO-8859-1 SUBJECT {1}\r\n\xc4", "(and header:Subject=a\xcc\x88)"},
         {"CHARSET US-ASCII ALL", "(and all)"},
         {"SUBJECT \"\xc3\x84\"", "(and header:Subject=a\xcc\x88)"},
-        {"FLAGGED SINCE 1-Feb-1994 NOT FROM \"Smith\"", "(and flags:4 since:8797 !header:From=smith)"}, /* RFC 3501 §6.4.4 */
+        {"FLAGGED SINCE 1-Feb-1994 NOT FROM \"Smith\"",
+         "(and flags:4 since:8797 !header:From=smith)"}, /* RFC 3501 §6.4.4 */
         {"", NULL},
         {" ALL", NULL},
         {"ALL ", NULL},

@@ -9,7 +9,8 @@ static const struct {
     {"INBOX", "INBOX"},
     {"&-", "&"},
     {"a&-b&-", "a&b&"},
-    {"~peter/mail/&U,BTFw-/&ZeVnLIqe-", "~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e"}, /* RFC 3501 §5.1.3 */
+    {"~peter/mail/&U,BTFw-/&ZeVnLIqe-",
+     "~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e"}, /* RFC 3501 §5.1.3 */
     {"&AOQ-", "\xc3\xa4"},
     {"&AOQA9g-", "\xc3\xa4\xc3\xb6"},
     {"&AOQA9gD8-x", "\xc3\xa4\xc3\xb6\xc3\xbcx"},
@@ -19,17 +20,17 @@ static const struct {
     {"&AH8-", "\x7f"},
     {"&", NULL},
     {"a&", NULL},
-    {"&AOQ", NULL},           /* not closed */
-    {"&AOQ-&APY-", NULL},     /* RFC 3501 §5.1.3: superfluous shifts */
-    {"&AGE-", NULL},          /* "a" stands for itself */
-    {"&AAA-", NULL},          /* NUL */
-    {"&AOR-", NULL},          /* bits left over */
-    {"&AOQAA-", NULL},        /* half a unit */
+    {"&AOQ", NULL},       /* not closed */
+    {"&AOQ-&APY-", NULL}, /* RFC 3501 §5.1.3: superfluous shifts */
+    {"&AGE-", NULL},      /* "a" stands for itself */
+    {"&AAA-", NULL},      /* NUL */
+    {"&AOR-", NULL},      /* bits left over */
+    {"&AOQAA-", NULL},    /* half a unit */
     {"&A-", NULL},
-    {"&2D0-", NULL},          /* half a pair */
-    {"&3gDYPQ-", NULL},       /* the wrong way round */
+    {"&2D0-", NULL},    /* half a pair */
+    {"&3gDYPQ-", NULL}, /* the wrong way round */
     {"&2D0AYQ-", NULL},
-    {"&AO/-", NULL},          /* "/" is no digit here */
+    {"&AO/-", NULL}, /* "/" is no digit here */
     {"&AO=-", NULL},
     {"\xc3\xa4", NULL},
     {"a\tb", NULL},
@@ -93,7 +94,9 @@ static void invalid_bytes_become_replacement_characters(void **state)
 {
     (void)state;
     AUTO_STRBUF wire = STRBUF_INIT;
-    mutf7_encode(SPAN("a\xff" "b"), &wire);
+    mutf7_encode(SPAN("a\xff"
+                      "b"),
+                 &wire);
     check_span("invalid", strbuf_span(&wire), SPAN("a&,,0-b"));
 }
 
