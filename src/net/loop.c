@@ -30,8 +30,8 @@ static void woken(struct server *sv)
 {
     uint64_t count;
     (void)!read(sv->wake.fd, &count, sizeof count);
-    atomic_store(&sv->is_woken,
-                 false); /* from here on a new wake-up is written again; the turn that follows sees all before */
+    /* From here on a new wake-up is written again; the turn that follows sees all that came before. */
+    atomic_store(&sv->is_woken, false);
 }
 
 static void bury_the_dead(struct server *sv)

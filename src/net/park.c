@@ -3,8 +3,7 @@
  *
  * Parking has an order, and the order is the whole trick:
  *
- *   1. give the worker's buffers back (only an incomplete command and unsent output stay, in blocks of their exact
- * size)
+ *   1. give the worker's buffers back (an incomplete command and unsent output stay, in blocks of their exact size)
  *   2. set the deadline, arm epoll; both may fire at once, which sets bits in the word while the session still RUNs
  *   3. compare-exchange RUNNING without bits -> PARKED
  *

@@ -4,9 +4,9 @@
  * The loop below does whatever the protocol's last answer (enum next) allows, until only the peer or the clock can
  * bring it further:
  *
- *   - output goes out when nothing more can be run without waiting, or when it has reached SESSION_OUT_HIGH; where the
- * socket is full, the session parks for output and neither reads nor runs commands, so a client that does not read
- * makes nothing grow
+ *   - output goes out when nothing more can be run without waiting, or when it has reached SESSION_OUT_HIGH
+ *   - where the socket is full, the session parks for output and neither reads nor runs commands, so a client that
+ *     does not read makes nothing grow
  *   - the socket is read only when the buffer holds no complete command
  *   - poke() comes between commands, with all output sent
  *   - a shutdown is told as soon as no command runs
@@ -157,8 +157,8 @@ static enum park finish(struct session *s)
 
 static enum park begin_tls(struct session *s)
 {
-    session_consume(
-        s, session_unread(s)); /* RFC 3207 §4.2, RFC 9051 §6.2.1: nothing said in clear counts behind the handshake */
+    /* RFC 3207 §4.2, RFC 9051 §6.2.1: nothing said in clear counts behind the handshake. */
+    session_consume(s, session_unread(s));
     if (s->stream.ssl || !s->source->listener.has_tls)
         return session_end(s);
     s->is_secured = true;

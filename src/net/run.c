@@ -1,8 +1,7 @@
 /*
  * run.c - one job of a session: from the queue to the next park.
  *
- * The ownership word (engine.h) has a state and bits. Bits are set by anybody, at any time; a state is changed only
- * along
+ * The ownership word (engine.h) has a state and bits. Bits are set by anybody, at any time; the state changes only so:
  *
  *   PARKED  -> QUEUED    by whoever sets a bit and finds PARKED (session_signal); the winner queues the session, once
  *   QUEUED  -> RUNNING   by the worker that took it from the queue
