@@ -8,6 +8,7 @@
 #include "queue/queue.h"
 #include "roles/role.h"
 #include "smtp/relay_worker.h"
+#include "smtp/relay_worker.h"
 #include "smtp/smtp.h"
 #include "base/banned.h"
 
@@ -34,6 +35,7 @@ static enum status prepare(struct role_run *r, struct err *err)
     relay->app.wake_ctx = relay;
     relay->app.hostname = r->config->hostname;
     relay->app.message_size_max = r->config->message_size;
+    relay->mail = smtp_pool_new(ROLE_FD_CHANNELS + CHANNEL_RELAY_MAIL, r->config->hostname, true);
     return ST_OK;
 }
 

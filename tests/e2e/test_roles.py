@@ -163,6 +163,24 @@ def test_limits_are_reloaded(make_server):
         time.sleep(0.1)
 
 
+def test_sessions_of_an_account_are_limited(make_server):
+    server = make_server(limits="sessions_per_account = 2")
+    first, second = imap_login(server), imap_login(server)
+    with pytest.raises(imaplib.IMAP4.error):
+        imap_login(server)
+    imap_login(server, ALICE).logout()  # another's are another's
+    second.logout()
+    deadline = time.monotonic() + 10
+    while True:  # a place is free as soon as the session is gone
+        try:
+            imap_login(server).logout()
+            break
+        except imaplib.IMAP4.error:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    first.logout()
+
+
 def test_stop_says_goodbye(make_server):
     server = make_server()
     idle = imap_login(server)

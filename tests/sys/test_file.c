@@ -66,7 +66,6 @@ static void test_atomic(void **state)
 static void test_atomic_failure_leaves_old(void **state)
 {
     (void)state;
-    AUTO_STRBUF text = STRBUF_INIT;
     assert_int_equal(mkdir(in_folder("d"), 0700), 0);
     assert_int_equal(file_write_atomic(in_folder("d"), 0600, SPAN("x"), &err), ST_IO); /* rename over a folder */
     assert_int_equal(count_entries(), 1);
