@@ -6,5 +6,19 @@
  */
 #pragma once
 
+/* Some are macros of the C library, by its version and the compiler's options. */
+
 #undef alloca /* glibc makes it a macro */
+#undef strcpy
+#undef strcat
+#undef sprintf
+#undef vsprintf
+#undef strtok
+#undef atoi
+#undef atol
+#undef atoll
+#undef gets
+#undef alloca
+#undef strncpy
+#undef strncat
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok atoi atol atoll gets alloca strncpy strncat
