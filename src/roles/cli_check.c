@@ -34,7 +34,7 @@ static void check_folder(struct findings *f, enum data_file folder, enum role ow
 {
     const struct config *c = f->cli->config;
     const char *path = data_path(f->cli->config, folder);
-    struct identity id = role_identity(owner, c->user);
+    struct identity id = role_identity(owner, c);
     struct stat st;
     if (stat(path, &st) != 0)
         finding(f, errno == ENOENT ? FINDING_WARNING : FINDING_ERROR, "permissions",

@@ -2,19 +2,15 @@
 #include "roles/data.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "base/mem.h"
 #include "sys/file.h"
 #include "base/banned.h"
 
-enum { PATH_TEXT_MAX = 4096, PASSWD_TEXT_MAX = 4096 };
-
-const char *const role_names[ROLE_COUNT] = {"vault", "gate", "mx", "mail", "relay"};
+enum { PATH_TEXT_MAX = 4096 };
 
 static const char *const file_names[] = {
     [DATA_CREDENTIALS] = "vault/credentials.db",
@@ -35,35 +31,30 @@ static const struct {
     {DATA_ACCOUNTS_FOLDER, ROLE_MAIL}, {DATA_TEMPORARY_FOLDER, ROLE_MAIL},
 };
 
-static bool find_user(const char *name, struct identity *out)
-{
-    struct passwd entry, *found = NULL;
-    char text[PASSWD_TEXT_MAX];
-    if (getpwnam_r(name, &entry, text, sizeof text, &found) != 0 || !found || found->pw_uid == 0)
-        return false;
-    *out = (struct identity){found->pw_uid, found->pw_gid};
-    return true;
-}
-
-struct identity role_identity(enum role r, const char *user)
-{
-    struct identity id = {getuid(), getgid()};
-    char name[64];
-    if (id.uid != 0)
-        return id;
-    snprintf(name, sizeof name, "%s-%s", user, role_names[r]);
-    if (!find_user(name, &id) && !(r == ROLE_MAIL && find_user(user, &id)))
-        id = (struct identity){ROLE_UID_FIRST + (uid_t)r, ROLE_UID_FIRST + (gid_t)r};
-    return id;
-}
-
 const char *data_path(struct config *c, enum data_file f)
 {
     return arena_printf(&c->arena, "%s/%s%c", c->data, file_names[f], '\0').p;
 }
 
-/* The folder itself by descriptor, so that nobody can put a link in its place meanwhile. What is in it belongs to the role
- * already: nobody else writes there. */
+static struct identity new_owner; /* of give_one(); nftw has no argument for it */
+
+static int give_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)at;
+    if (kind != FTW_D && !(S_ISREG(st->st_mode) && st->st_nlink == 1))
+        return 0; /* links are nobody's way to other files */
+    return lchown(path, new_owner.uid, new_owner.gid);
+}
+
+/* A folder that was another's (the server ran as somebody else, or root put a copy back): all that is in it becomes the new owner's. */
+static enum status give_tree(const char *path, struct identity owner, struct err *err)
+{
+    new_owner = owner;
+    if (nftw(path, give_one, 16, FTW_PHYS | FTW_MOUNT) != 0)
+        return err_errno(err, "cannot give the folder %s to its user", path);
+    return ST_OK;
+}
+
 static enum status prepare_folder(const char *path, struct identity owner, mode_t mode, struct err *err)
 {
     struct stat st;
@@ -71,8 +62,8 @@ static enum status prepare_folder(const char *path, struct identity owner, mode_
     AUTO_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0)
         return err_errno(err, "cannot open the folder %s", path);
-    if (geteuid() == 0 && (st.st_uid != owner.uid || st.st_gid != owner.gid) && fchown(fd, owner.uid, owner.gid) != 0)
-        return err_errno(err, "cannot give the folder %s to its user", path);
+    if (geteuid() == 0 && (st.st_uid != owner.uid || st.st_gid != owner.gid))
+        TRY(give_tree(path, owner, err));
     if ((st.st_mode & 07777) != mode && fchmod(fd, mode) != 0)
         return err_errno(err, "cannot set the mode of the folder %s", path);
     return ST_OK;
@@ -100,36 +91,19 @@ enum status data_resolve(struct config *c, struct err *err)
 enum status data_prepare(struct config *c, struct err *err)
 {
     char path[PATH_TEXT_MAX];
-    bool is_root = geteuid() == 0;
-    struct identity self = {geteuid(), getegid()};
+    bool is_shared = geteuid() == 0; /* by roles with users of their own */
+    struct stat st;
     if (strlen(c->data) + 64 > sizeof path)
         return err_set(err, ST_LIMIT, "the path of the data folder is too long");
-    TRY(folder_make(c->data, is_root ? 0711 : 0700, err));
+    TRY(folder_make(c->data, is_shared ? 0711 : 0700, err));
     TRY(data_resolve(c, err));
-    TRY(prepare_folder(c->data, self, is_root ? 0711 : 0700, err));
+    if (stat(c->data, &st) != 0)
+        return err_errno(err, "cannot look at the data folder %s", c->data);
+    TRY(prepare_folder(c->data, (struct identity){st.st_uid, st.st_gid}, is_shared ? 0711 : 0700, err));
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         snprintf(path, sizeof path, "%s/%s", c->data, file_names[folders[i].folder]);
-        TRY(prepare_folder(path, role_identity(folders[i].owner, c->user), 0700, err));
+        TRY(prepare_folder(path, role_identity(folders[i].owner, c), 0700, err));
     }
     TRY(prepare_link(c, "accounts", DATA_ACCOUNTS_FOLDER, err));
     return prepare_link(c, "directory.db", DATA_DIRECTORY, err);
-}
-
-enum status act_as(const struct config *c, enum role r, struct err *err)
-{
-    if (getuid() != 0)
-        return ST_OK;
-    struct identity id = role_identity(r, c->user);
-    act_as_root();
-    if (setgroups(0, NULL) != 0 || setegid(id.gid) != 0 || seteuid(id.uid) != 0)
-        return err_errno(err, "cannot become the user of %s", role_names[r]);
-    return ST_OK;
-}
-
-void act_as_root(void)
-{
-    if (getuid() != 0)
-        return;
-    if (seteuid(0) != 0 || setegid(0) != 0)
-        panic("cannot become root again");
 }

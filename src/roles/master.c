@@ -403,6 +403,24 @@ static enum status locate(struct master *m, const char *path, struct err *err)
     return ST_OK;
 }
 
+static void log_separation(const struct config *c)
+{
+    switch (data_separation(c)) {
+    case SEPARATION_NOT_ROOT:
+    case SEPARATION_OWN_USERS:
+        break;
+    case SEPARATION_DATA_OWNER:
+        log_text(LOG_WARN, "one-user", "%s belongs to an ordinary user, so all roles are that user; chown it to root for a user for each",
+                 c->data);
+        break;
+    case SEPARATION_UNREACHABLE:
+        log_text(LOG_WARN, "one-user",
+                 "a folder above %s is closed to other users, so all roles stay root, without root's capabilities; open it (chmod o+x) "
+                 "for a user for each", c->data);
+        break;
+    }
+}
+
 static enum status start(struct master *m, const char *path, struct err *err)
 {
     TRY(locate(m, path, err));
@@ -411,6 +429,7 @@ static enum status start(struct master *m, const char *path, struct err *err)
     (void)open_files_raise();
     TRY(take_signals(m, err));
     TRY(data_prepare(m->config, err));
+    log_separation(m->config);
     TRY(open_ports(m, err));
     TRY(make_channels(m, err));
     for (int r = 0; r < ROLE_COUNT; r++)

@@ -2,7 +2,6 @@
 #include "roles/role.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
@@ -183,17 +182,6 @@ static bool control_readable(void *ctx, int fd)
 
 /* ---- from start to end ---------------------------------------------------------------------------------------------------- */
 
-static enum status drop_root(uid_t uid, gid_t gid, struct err *err)
-{
-    if (getuid() != 0 || uid == 0)
-        return ST_OK;
-    if (setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0)
-        return err_errno(err, "cannot become user %u", (unsigned)uid);
-    if (setuid(0) == 0)
-        return err_set(err, ST_BUG, "root could be taken back");
-    return ST_OK;
-}
-
 /* The master is who takes signals from outside; those for the whole process group (Ctrl-C) are not for a role. */
 static void ignore_signals(void)
 {
@@ -277,7 +265,7 @@ int role_main(int argc, char **argv)
     umask(0077);
     (void)open_files_raise();
     struct role_run r = {.ops = ops, .base_dir = argv[5], .config_name = argv[6], .data = argv[7]};
-    enum status st = drop_root((uid_t)uid, (gid_t)gid, &err);
+    enum status st = identity_become((struct identity){(uid_t)uid, (gid_t)gid}, &err);
     if (st == ST_OK)
         st = serve(&r, &err);
     if (st == ST_OK)

@@ -86,7 +86,7 @@ static char **environment(const struct master *m, char *temporary, size_t size)
 
 static _Noreturn void become(struct master *m, enum role r, struct fd_table *t)
 {
-    struct identity id = role_identity(r, m->config->user);
+    struct identity id = role_identity(r, m->config);
     char uid[16], gid[16], temporary[4200];
     sigset_t none;
     snprintf(uid, sizeof uid, "%u", (unsigned)id.uid);
