@@ -92,9 +92,14 @@ static enum next refuse(struct session *s, const struct handover *h, const struc
     return NEXT_CLOSE;
 }
 
-static const char *protocol_name(enum handover_protocol p)
+/* One line for each login, whatever the protocol, which has been set by now. */
+static void log_login(const struct session *s, struct span account)
 {
-    return p == HANDOVER_IMAP ? "imap" : p == HANDOVER_POP3 ? "pop3" : "submission";
+    struct log_line l;
+    session_log_begin(s, &l, LOG_INFO, "login");
+    log_span(&l, "account", account);
+    log_str(&l, "tls", session_peer(s)->tls_version[0] ? session_peer(s)->tls_version : NULL);
+    log_end(&l);
 }
 
 /* The preface is whole and well-formed. */
@@ -113,13 +118,10 @@ static enum next take_over(struct session *s, const struct preface *p)
         err_set(&err, ST_LIMIT, "too many sessions of this account");
         return refuse(s, &h, &err);
     }
-    struct log_line l;
-    session_log_begin(s, &l, LOG_DEBUG, "handover"); /* the protocol logs the login */
-    log_str(&l, "as", protocol_name(h.protocol));
-    log_span(&l, "account", h.account);
-    log_str(&l, "tls", session_peer(s)->tls_version);
-    log_end(&l);
-    return app->accept(s, &h);
+    enum next next = app->accept(s, &h);
+    if (next != NEXT_CLOSE)
+        log_login(s, h.account);
+    return next;
 }
 
 static enum next input(struct session *s)

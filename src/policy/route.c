@@ -203,7 +203,8 @@ enum status route_address(struct directory *d, struct arena *a, const struct mai
     if (!is_ours)
         return err_set(err, ST_DENIED, "relaying denied");
 
-    r.list = arena_array(a, ROUTE_TARGETS_MAX, sizeof *r.list);
+    AUTO_ARENA work = ARENA_INIT; /* a transaction keeps what a thousand routes leave in its arena */
+    r.list = arena_array(&work, ROUTE_TARGETS_MAX, sizeof *r.list);
     TRY(add_work(&r, join(a, lower(a, to->local_part), domain), SPAN_NONE, 0, err));
     TRY(run(&r, err));
 

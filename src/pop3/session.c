@@ -268,11 +268,6 @@ enum next pop3_accept(struct session *s, const struct handover *h)
         log_failure(p, &err);
         return NEXT_CLOSE;
     }
-    struct log_line l;
-    session_log_begin(s, &l, LOG_INFO, "login");
-    log_span(&l, "account", h->account);
-    log_u64(&l, "messages", view_count(p->drop.view));
-    log_end(&l);
     pop3_ok(p, "%u messages (%llu octets)", view_count(p->drop.view), (unsigned long long)p->drop.octets);
     return NEXT_AGAIN;
 }
