@@ -145,12 +145,12 @@ static enum park read_more(struct session *s)
 /* All output is sent and the protocol has nothing more to say. */
 static enum park finish(struct session *s)
 {
+    s->since_ms = clock_mono_ms();
+    s->moved = 0;
     session_end_protocol(s);
     carry_free(&s->carry);
     stream_finish(&s->stream);
     session_consume(s, session_unread(s));
-    s->since_ms = clock_mono_ms();
-    s->moved = 0;
     s->phase = PHASE_LINGER;
     return PARK_NONE;
 }

@@ -312,18 +312,26 @@ static void test_out_of_descriptors(void **state)
     harness_stop(&h, 5000);
 }
 
+/* A test that failed must not leave its clock to the next. */
+static int unfake(void **state)
+{
+    (void)state;
+    clock_unfake();
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_command),
-        cmocka_unit_test(test_body),
-        cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_carry),
-        cmocka_unit_test(test_handshake_and_linger),
-        cmocka_unit_test(test_every_and_watch),
-        cmocka_unit_test(test_stop_before_run),
-        cmocka_unit_test(test_out_of_descriptors),
+        cmocka_unit_test_teardown(test_idle, unfake),
+        cmocka_unit_test_teardown(test_command, unfake),
+        cmocka_unit_test_teardown(test_body, unfake),
+        cmocka_unit_test_teardown(test_drain, unfake),
+        cmocka_unit_test_teardown(test_carry, unfake),
+        cmocka_unit_test_teardown(test_handshake_and_linger, unfake),
+        cmocka_unit_test_teardown(test_every_and_watch, unfake),
+        cmocka_unit_test_teardown(test_stop_before_run, unfake),
+        cmocka_unit_test_teardown(test_out_of_descriptors, unfake),
     };
     return cmocka_run_group_tests_name("deadline", tests, NULL, NULL);
 }
