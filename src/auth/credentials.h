@@ -1,9 +1,9 @@
 /*
- * credentials.h - password verifiers by account address (vault/credentials.db). Only the role vault and the command line
- * open it. Thread-safe.
+ * credentials.h - password verifiers by account address (vault/credentials.db). Only the role vault and the command
+ * line open it. Thread-safe.
  *
- * A verifier is a crypt(5) string, with or without a {SCHEME} prefix as other servers write it ({BLF-CRYPT}, {SHA512-CRYPT},
- * {SHA256-CRYPT}, {CRYPT}…). New ones are yescrypt.
+ * A verifier is a crypt(5) string, with or without a {SCHEME} prefix as other servers write it ({BLF-CRYPT},
+ * {SHA512-CRYPT}, {SHA256-CRYPT}, {CRYPT}…). New ones are yescrypt.
  */
 #pragma once
 #include "base/err.h"
@@ -15,14 +15,12 @@ void credentials_free(struct credentials **c);
 AUTO_DEFINE(credentials)
 
 enum { PASSWORD_MAX = 511 }; /* what crypt_r takes */
-enum status credentials_set_password(struct credentials *c, struct span account, struct span password,
-                                     struct err *err);
+enum status credentials_set_password(struct credentials *c, struct span account, struct span password, struct err *err);
 /* A ready verifier from another server; ST_UNSUPPORTED where crypt(3) does not know its form. */
-enum status credentials_set_verifier(struct credentials *c, struct span account, struct span verifier,
-                                     struct err *err);
+enum status credentials_set_verifier(struct credentials *c, struct span account, struct span verifier, struct err *err);
 enum status credentials_remove(struct credentials *c, struct span account, struct err *err);
-/* ST_DENIED for a wrong password and for an unknown account alike, after the same work. Slow by intention, but for a password that was
- * right in the last minutes (kept as a keyed hash in memory; dropped as soon as the file changes). */
+/* ST_DENIED for a wrong password and for an unknown account alike, after the same work. Slow by intention, but for a
+ * password that was right in the last minutes (kept as a keyed hash in memory; dropped as soon as the file changes). */
 enum status credentials_check(struct credentials *c, struct span account, struct span password, struct err *err);
 /* Whether credentials_check() would answer ST_OK from memory, without the slow work. */
 bool credentials_is_cached(struct credentials *c, struct span account, struct span password);

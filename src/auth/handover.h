@@ -1,10 +1,10 @@
 /*
  * handover.h - login in `gate`, and giving the logged-in client to `mail`.
  *
- * The gate passes SASL steps to the vault; a good last one yields a ticket. gate_hand_over() connects to `mail`, sends a preface (protocol,
- * ticket, peer facts, session id, the command's tag that is still to be answered, the bytes already read), and makes the
- * session a pipe. `mail` reads the preface, redeems the ticket at the vault and so learns the account, and answers the
- * client's login command itself.
+ * The gate passes SASL steps to the vault; a good last one yields a ticket. gate_hand_over() connects to `mail`, sends
+ * a preface (protocol, ticket, peer facts, session id, the command's tag that is still to be answered, the bytes
+ * already read), and makes the session a pipe. `mail` reads the preface, redeems the ticket at the vault and so learns
+ * the account, and answers the client's login command itself.
  */
 #pragma once
 #include "auth/vault_client.h"
@@ -19,29 +19,31 @@ struct gate_app {
     const char *hostname;
     _Atomic bool is_loopback_plaintext_allowed;
     struct vault_client *vault;
-    int mail_channel;          /* to mail's hand-over service */
+    int mail_channel; /* to mail's hand-over service */
     _Atomic uint64_t message_size_max;
 };
 
-/* Whether this session may be offered mechanisms that show the password: TLS, or loopback where the config allows it. */
+/* Whether this session may be offered mechanisms that show the password: TLS, or loopback where the config allows it.
+ */
 bool gate_may_login(const struct session *s);
 
-/* tag: the IMAP tag, or for SMTP the EHLO name the client gave; empty for POP3. Unread session_input() goes along. After ST_OK the
- * protocol returns NEXT_CARRY with nothing of its own in the output. ST_TEMPORARY: mail is not there; answer so. */
-enum status gate_hand_over(struct session *s, enum handover_protocol protocol,
-                           const uint8_t ticket[VAULT_TICKET_BYTES], struct span tag, struct err *err);
+/* tag: the IMAP tag, or for SMTP the EHLO name the client gave; empty for POP3. Unread session_input() goes along.
+ * After ST_OK the protocol returns NEXT_CARRY with nothing of its own in the output. ST_TEMPORARY: mail is not there;
+ * answer so. */
+enum status gate_hand_over(struct session *s, enum handover_protocol protocol, const uint8_t ticket[VAULT_TICKET_BYTES],
+                           struct span tag, struct err *err);
 
-/* After a failed login: counts, logs (never the password) and slows the session down (session_pause). Returns false when the
- * session has failed too often and must be closed. */
+/* After a failed login: counts, logs (never the password) and slows the session down (session_pause). Returns false
+ * when the session has failed too often and must be closed. */
 bool gate_login_failed(struct session *s, unsigned *failures, const struct err *err);
 
-/* In `mail`: the protocol of hand-over channels. It reads the preface, redeems, counts the account's sessions, sets id and peer, and
- * calls accept(), which sets the session's protocol and state (session_set_protocol/_state), answers the login command and
- * says what is next. mail's session_app() begins with a struct handover_app. */
+/* In `mail`: the protocol of hand-over channels. It reads the preface, redeems, counts the account's sessions, sets id
+ * and peer, and calls accept(), which sets the session's protocol and state (session_set_protocol/_state), answers the
+ * login command and says what is next. mail's session_app() begins with a struct handover_app. */
 struct handover {
     enum handover_protocol protocol;
-    struct span account;   /* canonical address; valid during the call */
-    struct span tag;       /* likewise */
+    struct span account; /* canonical address; valid during the call */
+    struct span tag;     /* likewise */
 };
 struct handover_app {
     struct vault_client *vault;

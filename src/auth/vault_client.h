@@ -1,7 +1,7 @@
 /*
- * vault_client.h - asking the vault, from `gate`, `mx`, `mail` and `relay`. Calls block; any thread; the client keeps a few
- * connections and opens more as threads need them. A vault that restarts is asked once again on a new connection (not in the
- * middle of a SASL exchange).
+ * vault_client.h - asking the vault, from `gate`, `mx`, `mail` and `relay`. Calls block; any thread; the client keeps a
+ * few connections and opens more as threads need them. A vault that restarts is asked once again on a new connection
+ * (not in the middle of a SASL exchange).
  */
 #pragma once
 #include "auth/vault_protocol.h"
@@ -20,8 +20,8 @@ struct sasl_exchange;
 enum sasl_result { SASL_CONTINUE, SASL_DONE, SASL_FAILED, SASL_UNAVAILABLE };
 
 /* initial.p NULL: no initial response. *challenge gets what to send (raw, not base64). On SASL_DONE ticket holds
- * VAULT_TICKET_BYTES. On anything but SASL_CONTINUE the exchange is over and *x is NULL. Unknown mechanism: SASL_FAILED with
- * err->status ST_UNSUPPORTED. */
+ * VAULT_TICKET_BYTES. On anything but SASL_CONTINUE the exchange is over and *x is NULL. Unknown mechanism: SASL_FAILED
+ * with err->status ST_UNSUPPORTED. */
 enum sasl_result vault_sasl_start(struct vault_client *c, struct span mechanism, struct span initial,
                                   const char *peer_address, struct sasl_exchange **x, struct strbuf *challenge,
                                   uint8_t ticket[VAULT_TICKET_BYTES], struct err *err);

@@ -29,7 +29,8 @@ void cli_help(void)
            "servers keep it, e.g. {BLF-CRYPT}$2y$...\n");
 }
 
-/* ---- arguments --------------------------------------------------------------------------------------------------------- */
+/* ---- arguments
+ * --------------------------------------------------------------------------------------------------------- */
 
 static enum status take_option(struct cli *c, int argc, char **argv, int *i, struct err *err)
 {
@@ -119,7 +120,8 @@ int cli_main(int argc, char **argv)
     return is_good ? 0 : 1;
 }
 
-/* ---- what the commands share ------------------------------------------------------------------------------------------- */
+/* ---- what the commands share
+ * ------------------------------------------------------------------------------------------- */
 
 enum status cli_domain(struct cli *c, const char *word, struct span *out, struct err *err)
 {

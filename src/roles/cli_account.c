@@ -1,9 +1,9 @@
 /*
  * cli_account.c - tassis account ….
  *
- * An account is two rows, one in the directory (mail's) and one in the credentials (vault's). They are written in the order in which
- * a crash between them does the least harm: an account without a password can be given one; a password without an account opens
- * nothing.
+ * An account is two rows, one in the directory (mail's) and one in the credentials (vault's). They are written in the
+ * order in which a crash between them does the least harm: an account without a password can be given one; a password
+ * without an account opens nothing.
  */
 #include <errno.h>
 #include <stdio.h>

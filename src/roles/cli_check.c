@@ -28,7 +28,8 @@ void finding(struct findings *f, enum finding kind, const char *what, const char
         printf("%-8s %-12s %s\n", finding_names[kind], what, text);
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------------- */
+/* ---- files
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static void check_folder(struct findings *f, enum data_file folder, enum role owner)
 {
@@ -70,10 +71,12 @@ static void check_files(struct findings *f)
         check_tls_file(f, c->keys[i], true);
     }
     if (c->certificate_count == 0)
-        finding(f, FINDING_WARNING, "tls", "no certificate is configured: clients will be asked about a self-signed one");
+        finding(f, FINDING_WARNING, "tls",
+                "no certificate is configured: clients will be asked about a self-signed one");
 }
 
-/* ---- ports --------------------------------------------------------------------------------------------------------------- */
+/* ---- ports
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static void check_ports(struct findings *f)
 {
@@ -96,7 +99,8 @@ static void check_ports(struct findings *f)
         finding(f, FINDING_WARNING, "port", "nothing is listened on: [listen] is empty");
 }
 
-/* ---- accounts -------------------------------------------------------------------------------------------------------------- */
+/* ---- accounts
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static void check_account(struct findings *f, struct store *store, struct span address)
 {

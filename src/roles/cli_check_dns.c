@@ -1,4 +1,5 @@
-/* cli_check_dns.c - see cli_check.h. Asked of libunbound, in the background, so that a dead network costs seconds and not minutes. */
+/* cli_check_dns.c - see cli_check.h. Asked of libunbound, in the background, so that a dead network costs seconds and
+ * not minutes. */
 #include <arpa/inet.h>
 #include <poll.h>
 #include <stdio.h>

@@ -22,10 +22,9 @@ static json_t *message_json(const struct queue_message *m)
     json_t *recipients = json_array();
     for (size_t i = 0; i < m->recipient_count; i++) {
         const struct queue_recipient *r = &m->recipients[i];
-        json_array_append_new(recipients,
-                              json_pack("{s:o,s:s,s:I,s:o,s:o}", "address", cli_text(r->address), "state",
-                                        state_name(r->state), "attempts", (json_int_t)r->attempts, "next",
-                                        cli_time(r->next_attempt_at), "reply", cli_text(r->last_reply)));
+        json_array_append_new(recipients, json_pack("{s:o,s:s,s:I,s:o,s:o}", "address", cli_text(r->address), "state",
+                                                    state_name(r->state), "attempts", (json_int_t)r->attempts, "next",
+                                                    cli_time(r->next_attempt_at), "reply", cli_text(r->last_reply)));
     }
     struct span sender = m->sender.len ? m->sender : SPAN("<>");
     return json_pack("{s:I,s:o,s:o,s:I,s:o,s:I,s:o}", "id", (json_int_t)m->id, "queued", cli_time(m->queued_at),
@@ -66,11 +65,10 @@ static void print_message(const json_t *m)
         else
             printf("%s\t%s\n", keys[i], json_string_value(v));
     }
-    json_array_foreach(json_object_get(m, "recipients"), i, r)
-        printf("to\t%s\t%s\tattempts %lld\tnext %s\t%s\n", json_string_value(json_object_get(r, "address")),
-               json_string_value(json_object_get(r, "state")),
-               (long long)json_integer_value(json_object_get(r, "attempts")),
-               json_string_value(json_object_get(r, "next")), json_string_value(json_object_get(r, "reply")));
+    json_array_foreach(json_object_get(m, "recipients"), i, r) printf(
+        "to\t%s\t%s\tattempts %lld\tnext %s\t%s\n", json_string_value(json_object_get(r, "address")),
+        json_string_value(json_object_get(r, "state")), (long long)json_integer_value(json_object_get(r, "attempts")),
+        json_string_value(json_object_get(r, "next")), json_string_value(json_object_get(r, "reply")));
 }
 
 static enum status queue_show(struct cli *c, struct err *err)

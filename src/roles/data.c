@@ -46,7 +46,8 @@ static int give_one(const char *path, const struct stat *st, int kind, struct FT
     return lchown(path, new_owner.uid, new_owner.gid);
 }
 
-/* A folder that was another's (the server ran as somebody else, or root put a copy back): all that is in it becomes the new owner's. */
+/* A folder that was another's (the server ran as somebody else, or root put a copy back): all that is in it becomes the
+ * new owner's. */
 static enum status give_tree(const char *path, struct identity owner, struct err *err)
 {
     new_owner = owner;

@@ -1,5 +1,6 @@
 /*
- * data.h - the data folder: what is in it, and whose it is. Used by the master before it starts the roles, and by the command line.
+ * data.h - the data folder: what is in it, and whose it is. Used by the master before it starts the roles, and by the
+ * command line.
  *
  *   data/                  0711 (0700 where all roles are one user)
  *     vault/               vault's, 0700: credentials.db, self-signed-*.pem
@@ -13,7 +14,8 @@
 #include "base/strbuf.h"
 #include "roles/identity.h"
 
-/* Makes what is missing, and gives each folder, with what is in it, to its role. c->data has no symbolic links in it afterwards (SQLite is told to follow none). */
+/* Makes what is missing, and gives each folder, with what is in it, to its role. c->data has no symbolic links in it
+ * afterwards (SQLite is told to follow none). */
 enum status data_prepare(struct config *c, struct err *err);
 /* The latter alone. */
 enum status data_resolve(struct config *c, struct err *err);

@@ -40,9 +40,12 @@ static enum status listen(struct role_run *r, struct err *err)
         const struct protocol *protocol;
         bool is_implicit;
     } ports[] = {
-        {SERVICE_SUBMISSION, &submission_gate_protocol, false}, {SERVICE_SUBMISSIONS, &submission_gate_protocol, true},
-        {SERVICE_IMAP, &imap_gate_protocol, false},             {SERVICE_IMAPS, &imap_gate_protocol, true},
-        {SERVICE_POP3, &pop3_gate_protocol, false},             {SERVICE_POP3S, &pop3_gate_protocol, true},
+        {SERVICE_SUBMISSION, &submission_gate_protocol, false},
+        {SERVICE_SUBMISSIONS, &submission_gate_protocol, true},
+        {SERVICE_IMAP, &imap_gate_protocol, false},
+        {SERVICE_IMAPS, &imap_gate_protocol, true},
+        {SERVICE_POP3, &pop3_gate_protocol, false},
+        {SERVICE_POP3S, &pop3_gate_protocol, true},
     };
     TRY(role_fetch_certificates_now(r, app->vault, err));
     for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++)

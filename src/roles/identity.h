@@ -2,11 +2,11 @@
  * identity.h - which user each role is, and being that user.
  *
  * Started as an ordinary user, all roles are that user. Started as root:
- *   - each role has a user of its own: `<user>-<role>` where passwd has it, for mail also `<user>`; else a number from ROLE_UID_FIRST on
- *     (docs/administration.md), which Debian leaves free;
+ *   - each role has a user of its own: `<user>-<role>` where passwd has it, for mail also `<user>`; else a number from
+ * ROLE_UID_FIRST on (docs/administration.md), which Debian leaves free;
  *   - but where the data folder belongs to an ordinary user, who used it without root before, all are that user;
- *   - and where other users cannot reach the data folder (a folder above it is closed to them), all stay root, without root's
- *     capabilities.
+ *   - and where other users cannot reach the data folder (a folder above it is closed to them), all stay root, without
+ * root's capabilities.
  */
 #pragma once
 #include <sys/types.h>
@@ -35,6 +35,7 @@ struct identity role_identity(enum role r, const struct config *c);
 /* For good: becomes that user, or stays root but gives up root's capabilities. Called before any thread is made. */
 enum status identity_become(struct identity id, struct err *err);
 
-/* The command line as root: files are made and opened as the role whose they are. No effect where the caller is not root. */
+/* The command line as root: files are made and opened as the role whose they are. No effect where the caller is not
+ * root. */
 enum status act_as(const struct config *c, enum role r, struct err *err);
 void act_as_root(void);

@@ -12,7 +12,7 @@
 #include "base/banned.h"
 
 enum {
-    MAIL_WORKERS = 256,         /* many in fdatasync at once is how flushes get shared */
+    MAIL_WORKERS = 256, /* many in fdatasync at once is how flushes get shared */
     TIDY_EVERY_MS = 30 * 1000,
     HANDLE_IDLE_MS = 60 * 1000,
 };

@@ -1,8 +1,8 @@
 /*
  * master.c - see master.h.
  *
- * Everything is driven by one poll(): signals come through a signalfd, the roles' words through their control channels, and what has
- * to happen at a time (starting a role again, the next stage of stopping) is looked at on each turn.
+ * Everything is driven by one poll(): signals come through a signalfd, the roles' words through their control channels,
+ * and what has to happen at a time (starting a role again, the next stage of stopping) is looked at on each turn.
  *
  * Stopping, in stages, each begun when the one before is through or its time is over:
  *   1  gate and mx stop accepting; who has not logged in is told goodbye; logged-in clients are still carried
@@ -43,7 +43,8 @@ static void log_failure(const char *event, const struct err *err)
     log_end(&l);
 }
 
-/* ---- telling roles ---------------------------------------------------------------------------------------------------- */
+/* ---- telling roles
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void tell(struct master *m, enum role r, const char *message, const int *fds, size_t fd_count)
 {
@@ -94,7 +95,8 @@ static void start_role(struct master *m, enum role r)
         c->restart_at_ms = clock_mono_ms() + BACKOFF_MAX_MS;
 }
 
-/* ---- stopping ----------------------------------------------------------------------------------------------------------- */
+/* ---- stopping
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static bool is_gone(const struct master *m, enum role r)
 {
@@ -165,7 +167,8 @@ static void advance_stop(struct master *m)
     }
 }
 
-/* ---- roles that end ------------------------------------------------------------------------------------------------------ */
+/* ---- roles that end
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void log_death(enum role r, int status)
 {
@@ -216,7 +219,8 @@ static void reap(struct master *m)
                 role_ended(m, (enum role)r, status);
 }
 
-/* ---- reload -------------------------------------------------------------------------------------------------------------- */
+/* ---- reload
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static bool same_ports(const struct config *a, const struct config *b)
 {
@@ -231,7 +235,7 @@ static bool same_ports(const struct config *a, const struct config *b)
 /* What only a new start can change. */
 static const char *needs_restart(const struct config *a, const struct config *b)
 {
-    return !same_ports(a, b)                     ? "[listen]"
+    return !same_ports(a, b)                       ? "[listen]"
            : strcmp(a->hostname, b->hostname) != 0 ? "hostname"
            : strcmp(a->data, b->data) != 0         ? "data"
            : strcmp(a->user, b->user) != 0         ? "user"
@@ -267,7 +271,8 @@ static enum status reload(struct master *m, struct err *err)
     return send_certificates(m, err);
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------------------------------ */
+/* ---- the loop
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void take_word(struct master *m, enum role r, struct span word)
 {
@@ -360,7 +365,8 @@ static void turn(struct master *m)
             start_role(m, (enum role)r);
 }
 
-/* ---- start ------------------------------------------------------------------------------------------------------------------ */
+/* ---- start
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static enum status make_channels(struct master *m, struct err *err)
 {
@@ -386,8 +392,7 @@ static enum status take_signals(struct master *m, struct err *err)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     signal(SIGPIPE, SIG_IGN);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0 ||
-        (m->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) < 0)
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0 || (m->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) < 0)
         return err_errno(err, "signals");
     return ST_OK;
 }
@@ -410,13 +415,16 @@ static void log_separation(const struct config *c)
     case SEPARATION_OWN_USERS:
         break;
     case SEPARATION_DATA_OWNER:
-        log_text(LOG_WARN, "one-user", "%s belongs to an ordinary user, so all roles are that user; chown it to root for a user for each",
+        log_text(LOG_WARN, "one-user",
+                 "%s belongs to an ordinary user, so all roles are that user; chown it to root for a user for each",
                  c->data);
         break;
     case SEPARATION_UNREACHABLE:
         log_text(LOG_WARN, "one-user",
-                 "a folder above %s is closed to other users, so all roles stay root, without root's capabilities; open it (chmod o+x) "
-                 "for a user for each", c->data);
+                 "a folder above %s is closed to other users, so all roles stay root, without root's capabilities; "
+                 "open it (chmod o+x) "
+                 "for a user for each",
+                 c->data);
         break;
     }
 }

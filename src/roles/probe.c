@@ -1,8 +1,9 @@
 /*
  * probe.c - see probe.h.
  *
- * Each attempt is one that a captured role would make. The test reads the lines and knows which of them the table in docs/architecture.md
- * denies to which role. "missing" says that the attempt got as far as finding nothing there, which is no denial.
+ * Each attempt is one that a captured role would make. The test reads the lines and knows which of them the table in
+ * docs/architecture.md denies to which role. "missing" says that the attempt got as far as finding nothing there, which
+ * is no denial.
  */
 #ifdef TASSIS_PROBE
 #include "roles/probe.h"
@@ -95,7 +96,8 @@ static void probe_exec(void)
     report("exec", is_done ? "ALLOWED" : "denied");
 }
 
-/* ---- the vault ------------------------------------------------------------------------------------------------------------ */
+/* ---- the vault
+ * ------------------------------------------------------------------------------------------------------------ */
 
 /* This role's channel to the vault; -1: none. */
 static int vault_channel(const struct role_run *r)

@@ -1,6 +1,6 @@
 /*
- * relay.c - the role relay: the durable queue of mail that goes out. Its folder is queue/; the only role that may connect to
- * the network.
+ * relay.c - the role relay: the durable queue of mail that goes out. Its folder is queue/; the only role that may
+ * connect to the network.
  */
 #include <stdlib.h>
 #include "auth/vault_client.h"

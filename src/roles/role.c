@@ -39,7 +39,8 @@ void role_tell_master(const char *word)
     (void)channel_send(ROLE_FD_CONTROL, span_cstr(word), NULL, 0, &ignored);
 }
 
-/* ---- listeners ----------------------------------------------------------------------------------------------------- */
+/* ---- listeners -----------------------------------------------------------------------------------------------------
+ */
 
 enum status role_serve_channel(struct role_run *r, enum channel_id id, const struct protocol *p, void *app,
                                struct err *err)
@@ -65,7 +66,8 @@ enum status role_serve_ports(struct role_run *r, enum listen_service service, co
     return ST_OK;
 }
 
-/* ---- certificates ---------------------------------------------------------------------------------------------------- */
+/* ---- certificates
+ * ---------------------------------------------------------------------------------------------------- */
 
 enum status role_fetch_certificates_now(struct role_run *r, struct vault_client *vault, struct err *err)
 {
@@ -109,7 +111,8 @@ void role_fetch_certificates(struct role_run *r, struct vault_client *vault)
     log_text(LOG_ERROR, "certificates", "no thread to fetch them");
 }
 
-/* ---- control ----------------------------------------------------------------------------------------------------------- */
+/* ---- control
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static void log_failure(const char *event, const struct err *err)
 {
@@ -180,7 +183,8 @@ static bool control_readable(void *ctx, int fd)
     }
 }
 
-/* ---- from start to end ---------------------------------------------------------------------------------------------------- */
+/* ---- from start to end
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* The master is who takes signals from outside; those for the whole process group (Ctrl-C) are not for a role. */
 static void ignore_signals(void)
@@ -204,9 +208,8 @@ static enum status warm_up(struct err *err)
 static enum status shut_in(struct role_run *r, struct err *err)
 {
     struct sandbox_path paths[SANDBOX_PATHS_MAX];
-    const struct sandbox box = {.groups = r->ops->sandbox_groups,
-                                .paths = paths,
-                                .path_count = r->ops->paths ? r->ops->paths(r, paths) : 0};
+    const struct sandbox box = {
+        .groups = r->ops->sandbox_groups, .paths = paths, .path_count = r->ops->paths ? r->ops->paths(r, paths) : 0};
     return sandbox_enter(&box, err);
 }
 

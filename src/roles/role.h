@@ -1,9 +1,10 @@
 /*
  * role.h - what all roles have in common: how the master starts one, and how one lives.
  *
- * The master runs the one binary again as "tassis role NAME UID GID BASE-DIR CONFIG-NAME DATA" with a fixed table of descriptors and
- * an empty environment. The role gives up root, reads its config, opens what it needs (prepare), shuts itself in (sandbox_enter), makes its
- * listeners (listen), says "ready" on its control channel and serves until it is told to stop, or the master is gone.
+ * The master runs the one binary again as "tassis role NAME UID GID BASE-DIR CONFIG-NAME DATA" with a fixed table of
+ * descriptors and an empty environment. The role gives up root, reads its config, opens what it needs (prepare), shuts
+ * itself in (sandbox_enter), makes its listeners (listen), says "ready" on its control channel and serves until it is
+ * told to stop, or the master is gone.
  */
 #pragma once
 #include "net/server.h"
@@ -14,9 +15,9 @@
 /* Channels: the caller reaches the service. */
 enum channel_id {
     CHANNEL_GATE_VAULT,
-    CHANNEL_GATE_MAIL,  /* hand-over */
+    CHANNEL_GATE_MAIL, /* hand-over */
     CHANNEL_MX_VAULT,
-    CHANNEL_MX_MAIL,    /* LMTP */
+    CHANNEL_MX_MAIL, /* LMTP */
     CHANNEL_MAIL_VAULT,
     CHANNEL_MAIL_RELAY, /* SMTP into the queue */
     CHANNEL_RELAY_MAIL, /* LMTP: bounces, and mail for accounts here */
@@ -38,8 +39,9 @@ enum {
 /* Which role a port is for. */
 enum role service_role(enum listen_service service);
 
-/* Words on the control channel. From the master: CONFIG (with the config's memory file), CERTIFICATE "i n" (with certificate and key), FETCH
- * (fetch certificates again), STOP "milliseconds". From a role: READY, KEYS (vault has loaded all certificates). */
+/* Words on the control channel. From the master: CONFIG (with the config's memory file), CERTIFICATE "i n" (with
+ * certificate and key), FETCH (fetch certificates again), STOP "milliseconds". From a role: READY, KEYS (vault has
+ * loaded all certificates). */
 #define CONTROL_CONFIG      "config"
 #define CONTROL_CERTIFICATE "certificate"
 #define CONTROL_FETCH       "fetch"
@@ -48,17 +50,17 @@ enum role service_role(enum listen_service service);
 #define CONTROL_KEYS        "keys"
 
 enum {
-    ROLE_EXIT_CONFIG = 78,     /* sysexits' EX_CONFIG: starting again would not help */
+    ROLE_EXIT_CONFIG = 78, /* sysexits' EX_CONFIG: starting again would not help */
     ROLE_CONFIG_MAX = 1 << 20,
-    ROLE_GRACE_MS = 5000,      /* when the master is gone */
+    ROLE_GRACE_MS = 5000, /* when the master is gone */
 };
 
 struct role_run {
     const struct role_ops *ops;
-    struct config *config;     /* the newest; older ones are kept, since sessions may still look at them */
+    struct config *config; /* the newest; older ones are kept, since sessions may still look at them */
     const char *base_dir, *config_name, *data; /* data: as the master resolved it */
     struct server *server;
-    void *state;               /* the role's */
+    void *state; /* the role's */
 };
 
 struct role_ops {

@@ -1,8 +1,8 @@
 /*
  * spawn.c - starting a role: fork, put the descriptors in their places, run the one binary again.
  *
- * Running it again (and not going on in the forked child) gives every role its own addresses (ASLR), its own stack canary and no
- * copy of what the master has in memory.
+ * Running it again (and not going on in the forked child) gives every role its own addresses (ASLR), its own stack
+ * canary and no copy of what the master has in memory.
  */
 #include <errno.h>
 #include <fcntl.h>

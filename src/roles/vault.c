@@ -1,8 +1,8 @@
 /*
  * vault.c - the role vault: verifiers, tickets and private keys, for the other roles' connections alone.
  *
- * The keys come from the master as open files, since they may be readable by root only; without any, a self-signed one is made in
- * vault/. Which verbs a role may use is decided here, by the channel it comes through.
+ * The keys come from the master as open files, since they may be readable by root only; without any, a self-signed one
+ * is made in vault/. Which verbs a role may use is decided here, by the channel it comes through.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,7 +16,7 @@ enum { KEYS_WAIT_MS = 10 * 1000 };
 struct vault_role {
     struct vault *vault;
     struct vault_listener gate, mx, mail, relay;
-    struct tls_keys *coming;      /* between the first and the last CERTIFICATE of a set */
+    struct tls_keys *coming; /* between the first and the last CERTIFICATE of a set */
     bool is_coming_bad;
 };
 

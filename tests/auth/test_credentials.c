@@ -80,7 +80,8 @@ static void test_imported(void **state)
         const char *verifier, *password;
     } good[] = {
         /* the specification of SHA-crypt, its first examples */
-        {"{SHA512-CRYPT}$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1",
+        {"{SHA512-CRYPT}$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/"
+         "O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1",
          "Hello world!"},
         {"{sha256-crypt}$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5", "Hello world!"},
         /* crypt_blowfish's own tests */
@@ -88,8 +89,17 @@ static void test_imported(void **state)
         {"$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "U*U"},
     };
     static const char *const bad[] = {
-        "", "{SSHA}AAAA", "{PLAIN}secret", "secret", "$6$saltstring$short", "*", "!",
-        "{BLF-CRYPT}", "{CRYPT", "$9$nobody$knows", "{BLF-CRYPT}$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeWx",
+        "",
+        "{SSHA}AAAA",
+        "{PLAIN}secret",
+        "secret",
+        "$6$saltstring$short",
+        "*",
+        "!",
+        "{BLF-CRYPT}",
+        "{CRYPT",
+        "$9$nobody$knows",
+        "{BLF-CRYPT}$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeWx",
     };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         assert_int_equal(credentials_set_verifier(c, ALICE, span_cstr(good[i].verifier), &err), ST_OK);
@@ -97,7 +107,8 @@ static void test_imported(void **state)
         assert_int_equal(check(ALICE, SPAN("not that")), ST_DENIED);
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        assert_int_equal(credentials_set_verifier(c, SPAN("bob@example.test"), span_cstr(bad[i]), &err), ST_UNSUPPORTED);
+        assert_int_equal(credentials_set_verifier(c, SPAN("bob@example.test"), span_cstr(bad[i]), &err),
+                         ST_UNSUPPORTED);
 }
 
 static void test_remove(void **state)

@@ -10,7 +10,10 @@ static void sample(struct preface *p)
 {
     *p = (struct preface){.protocol = 2, .id = "3fk2a9", .tag = SPAN("a1")};
     memset(p->ticket, 0xa5, sizeof p->ticket);
-    p->peer = (struct peer){.address = "2001:db8::1", .port = 50000, .local_port = 993, .tls_version = "TLSv1.3",
+    p->peer = (struct peer){.address = "2001:db8::1",
+                            .port = 50000,
+                            .local_port = 993,
+                            .tls_version = "TLSv1.3",
                             .tls_cipher = "TLS_AES_256_GCM_SHA384"};
 }
 

@@ -44,8 +44,13 @@ static void test_plain_refused(void **state)
     struct sasl x;
     static const struct span bad[] = {
         SPAN_INIT("Ursel\0Kurt\0xipj3plmq"), /* RFC 4616 §4, the second example: for somebody else */
-        SPAN_INIT(""),           SPAN_INIT("tim"),         SPAN_INIT("\0tim"),       SPAN_INIT("\0tim\0"),
-        SPAN_INIT("\0\0secret"), SPAN_INIT("\0tim\0a\0b"), SPAN_INIT("TIM\0tim\0x"),
+        SPAN_INIT(""),
+        SPAN_INIT("tim"),
+        SPAN_INIT("\0tim"),
+        SPAN_INIT("\0tim\0"),
+        SPAN_INIT("\0\0secret"),
+        SPAN_INIT("\0tim\0a\0b"),
+        SPAN_INIT("TIM\0tim\0x"),
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(plain(bad[i], &x), SASL_STEP_BAD);
@@ -92,7 +97,11 @@ static void test_canonical(void **state)
     struct span out;
     assert_int_equal(sasl_canonical_account(&a, SPAN("Alice@Example.TEST"), &out, &err), ST_OK);
     assert_true(span_eq(out, SPAN("alice@example.test")));
-    assert_int_equal(sasl_canonical_account(&a, SPAN("a@b\xc3\xbc""cher.test"), &out, &err), ST_OK);
+    assert_int_equal(sasl_canonical_account(&a,
+                                            SPAN("a@b\xc3\xbc"
+                                                 "cher.test"),
+                                            &out, &err),
+                     ST_OK);
     assert_true(span_eq(out, SPAN("a@xn--bcher-kva.test")));
     assert_int_not_equal(sasl_canonical_account(&a, SPAN("alice"), &out, &err), ST_OK);
     assert_int_not_equal(sasl_canonical_account(&a, SPAN("alice@"), &out, &err), ST_OK);
@@ -102,9 +111,9 @@ static void test_canonical(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find),  cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_find),          cmocka_unit_test(test_plain),
         cmocka_unit_test(test_plain_refused), cmocka_unit_test(test_plain_without_initial),
-        cmocka_unit_test(test_login), cmocka_unit_test(test_canonical),
+        cmocka_unit_test(test_login),         cmocka_unit_test(test_canonical),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

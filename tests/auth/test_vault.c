@@ -1,6 +1,6 @@
 /*
- * The vault over real channels: a vault's server and clients in one process. Logins, tickets, signatures, certificates, what each
- * listener may ask, frames byte by byte and garbage, a vault that was restarted; and the hand-over behind it.
+ * The vault over real channels: a vault's server and clients in one process. Logins, tickets, signatures, certificates,
+ * what each listener may ask, frames byte by byte and garbage, a vault that was restarted; and the hand-over behind it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -132,8 +132,11 @@ static int set_up(void **state)
     credentials_free(&c);
     w.gate = vault_client_new(w.channels[GATE][0]);
     w.mail = vault_client_new(w.channels[MAIL][0]);
-    w.handover = (struct handover_app){.vault = w.mail, .account_sessions = limiter_new(), .sessions_per_account = 2,
-                                       .accept = accept_client, .refuse = refuse_client};
+    w.handover = (struct handover_app){.vault = w.mail,
+                                       .account_sessions = limiter_new(),
+                                       .sessions_per_account = 2,
+                                       .accept = accept_client,
+                                       .refuse = refuse_client};
     start();
     return 0;
 }
@@ -160,8 +163,7 @@ static enum sasl_result log_in(struct span message, uint8_t ticket[VAULT_TICKET_
 {
     struct sasl_exchange *x;
     AUTO_STRBUF challenge = STRBUF_INIT;
-    enum sasl_result r =
-        vault_sasl_start(w.gate, SPAN("PLAIN"), message, "192.0.2.1", &x, &challenge, ticket, &err);
+    enum sasl_result r = vault_sasl_start(w.gate, SPAN("PLAIN"), message, "192.0.2.1", &x, &challenge, ticket, &err);
     sasl_exchange_free(&x);
     return r;
 }
@@ -256,7 +258,8 @@ static void test_certificate_and_signature(void **state)
 
 /* ---- what a listener allows, and bytes that are no frames */
 
-/* Sends the bytes in pieces of `step` on a connection of its own; returns the reply's status, or -1 where it was closed without. */
+/* Sends the bytes in pieces of `step` on a connection of its own; returns the reply's status, or -1 where it was closed
+ * without. */
 static int ask_raw(int channel, struct span bytes, size_t step)
 {
     int fd;
@@ -301,11 +304,19 @@ static void test_verbs_by_listener(void **state)
         uint8_t verb;
         int status;
     } cases[] = {
-        {GATE, VAULT_CERTIFICATES, ST_OK},    {GATE, VAULT_SASL_START, ST_OK},  {GATE, VAULT_REDEEM, ST_DENIED},
+        {GATE, VAULT_CERTIFICATES, ST_OK},
+        {GATE, VAULT_SASL_START, ST_OK},
+        {GATE, VAULT_REDEEM, ST_DENIED},
         {MAIL, VAULT_REDEEM, ST_DENIED}, /* allowed, but forged */
-        {MAIL, VAULT_SASL_START, ST_DENIED},  {MAIL, VAULT_SIGN, ST_DENIED},    {MAIL, VAULT_CERTIFICATES, ST_DENIED},
-        {RELAY, VAULT_CERTIFICATES, ST_DENIED}, {RELAY, VAULT_SIGN, ST_DENIED}, {RELAY, VAULT_REDEEM, ST_DENIED},
-        {GATE, 0, ST_DENIED},                 {GATE, 99, ST_DENIED},            {GATE, 255, ST_DENIED},
+        {MAIL, VAULT_SASL_START, ST_DENIED},
+        {MAIL, VAULT_SIGN, ST_DENIED},
+        {MAIL, VAULT_CERTIFICATES, ST_DENIED},
+        {RELAY, VAULT_CERTIFICATES, ST_DENIED},
+        {RELAY, VAULT_SIGN, ST_DENIED},
+        {RELAY, VAULT_REDEEM, ST_DENIED},
+        {GATE, 0, ST_DENIED},
+        {GATE, 99, ST_DENIED},
+        {GATE, 255, ST_DENIED},
         {GATE, VAULT_SASL_NEXT, ST_SYNTAX}, /* no fields */
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -327,11 +338,12 @@ static void test_garbage(void **state)
 {
     (void)state;
     AUTO_STRBUF b = STRBUF_INIT;
-    assert_int_equal(ask_raw(GATE, SPAN("\0\0\0\0"), 4), -1);                 /* a frame of nothing */
-    assert_int_equal(ask_raw(GATE, SPAN("\xff\xff\xff\xff\x01"), 5), -1);     /* longer than any */
+    assert_int_equal(ask_raw(GATE, SPAN("\0\0\0\0"), 4), -1);             /* a frame of nothing */
+    assert_int_equal(ask_raw(GATE, SPAN("\xff\xff\xff\xff\x01"), 5), -1); /* longer than any */
     assert_int_equal(ask_raw(GATE, SPAN("GET / HTTP/1.0\r\n\r\n"), 18), -1);
     frame(&b, VAULT_SASL_START);
-    for (size_t i = 5; i < b.len; i++) { /* each byte behind the head is wrong once: an answer or an end, and the vault lives */
+    for (size_t i = 5; i < b.len;
+         i++) { /* each byte behind the head is wrong once: an answer or an end, and the vault lives */
         b.p[i] = (char)~b.p[i];
         (void)ask_raw(GATE, strbuf_span(&b), b.len);
         b.p[i] = (char)~b.p[i];

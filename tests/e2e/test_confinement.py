@@ -1,5 +1,8 @@
 """Each role tries to do what DESIGN's table of roles denies it, after it has shut itself in (builds with -Dprobe=true)."""
+import imaplib
 import re
+import smtplib
+import ssl
 import subprocess
 
 import pytest
@@ -56,3 +59,22 @@ def test_role_is_confined(attempts, role):
     if role != "vault":
         wanted.update({v: "denied" for v in VERBS})
     assert attempts[role] == wanted
+
+
+def test_charsets_can_still_be_opened(server):
+    """iconv's tables are files; `mail` opens them long after it has shut itself in."""
+    text = "\u65e5\u672c\u8a9e\u306e\u672c\u6587"
+    body = (b"From: alice@example.test\r\nTo: bob@example.test\r\nSubject: charsets\r\nMIME-Version: 1.0\r\n"
+            b"Content-Type: text/plain; charset=iso-2022-jp\r\nContent-Transfer-Encoding: 7bit\r\n\r\n" + text.encode("iso-2022-jp") + b"\r\n")
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with smtplib.SMTP_SSL(server.hosts[0], server.ports["submissions"], context=context, timeout=20) as client:
+        client.login("alice@example.test", tassis.PASSWORDS["alice@example.test"])
+        client.sendmail("alice@example.test", ["bob@example.test"], body)
+    client = imaplib.IMAP4_SSL(server.hosts[0], server.ports["imaps"], ssl_context=context, timeout=20)
+    client.login("bob@example.test", tassis.PASSWORDS["bob@example.test"])
+    client.select("INBOX")
+    client.literal = text.encode()
+    assert client.search("UTF-8", "BODY")[1] != [b""]
+    client.logout()

@@ -1,6 +1,7 @@
 /*
- * Frames to the vault: the first octet says which verbs the connection may use, the rest are its bytes. The vault is a real one with
- * a file of no accounts; passwords are not hashed (that is crypt(3)'s business, and slow): see the stand-in below.
+ * Frames to the vault: the first octet says which verbs the connection may use, the rest are its bytes. The vault is a
+ * real one with a file of no accounts; passwords are not hashed (that is crypt(3)'s business, and slow): see the
+ * stand-in below.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -54,7 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct span reply;
         uint8_t status;
         size_t reply_size;
-        CHECK(vault_frame_next(strbuf_span(&out), VAULT_CERTIFICATES_MAX, &status, &reply, &reply_size) == VAULT_FRAME_WHOLE);
+        CHECK(vault_frame_next(strbuf_span(&out), VAULT_CERTIFICATES_MAX, &status, &reply, &reply_size) ==
+              VAULT_FRAME_WHOLE);
         CHECK(reply_size == out.len && status < ST_COUNT);
         CHECK(verb < 8 && (data[0] >> verb & 1) ? true : status == ST_DENIED && !goes_on);
         if (!goes_on)

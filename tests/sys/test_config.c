@@ -118,7 +118,8 @@ static void test_mistakes(void **state)
         {SERVER "[listen]\nimap = 127.0.0.1:0\n", "tassis.conf:5: "},
         {SERVER "[listen]\nimap = 127.0.0.1:65536\n", "tassis.conf:5: "},
         {SERVER "[listen]\nimap = /run/imap\n", "tassis.conf:5: "},
-        {SERVER "[listen]\nimap = 127.0.0.1:1\nimaps = 127.0.0.1:1\n", "tassis.conf:6: imaps: 127.0.0.1:1 is already used by imap"},
+        {SERVER "[listen]\nimap = 127.0.0.1:1\nimaps = 127.0.0.1:1\n",
+         "tassis.conf:6: imaps: 127.0.0.1:1 is already used by imap"},
         {SERVER "[tls]\ncertificate = a\n", "as many keys as certificates"},
         {SERVER "[auth]\nplaintext = always\n", "tassis.conf:5: plaintext: 'always' is neither never nor loopback"},
         {SERVER "[limits]\nmessage_size = 2G\n", "tassis.conf:5: "},
@@ -199,9 +200,14 @@ static void test_load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),     cmocka_unit_test(test_defaults),          cmocka_unit_test(test_unix_path),
-        cmocka_unit_test(test_mistakes),  cmocka_unit_test(test_long_line_and_nul), cmocka_unit_test(test_many_ports),
-        cmocka_unit_test(test_loopback),  cmocka_unit_test(test_load),
+        cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_unix_path),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_long_line_and_nul),
+        cmocka_unit_test(test_many_ports),
+        cmocka_unit_test(test_loopback),
+        cmocka_unit_test(test_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
