@@ -78,14 +78,13 @@ static bool cut_subaddress(struct span local, struct span separator, struct span
 static enum status find_postmaster(struct routing *r, struct span domain, struct address_entry *entry,
                                    struct span *found_local, struct err *err)
 {
-    struct directory_account *accounts;
-    size_t count;
-    TRY(directory_account_list(r->d, r->a, domain, &accounts, &count, err));
-    if (count == 0)
+    struct directory_account first = {0};
+    TRY(directory_first_account(r->d, r->a, domain, &first, err));
+    if (first.address.len == 0)
         return ST_OK;
     struct span account_domain;
-    split(accounts[0].address, found_local, &account_domain);
-    *entry = (struct address_entry){.kind = ADDRESS_ACCOUNT, .account_id = accounts[0].id};
+    split(first.address, found_local, &account_domain);
+    *entry = (struct address_entry){.kind = ADDRESS_ACCOUNT, .account_id = first.id};
     return ST_OK;
 }
 
@@ -179,12 +178,13 @@ static enum status run(struct routing *r, struct err *err)
 /* RCPT TO:<postmaster> (RFC 5321 §4.1.1.3): the first of our domains stands for this host. */
 static enum status default_domain(struct directory *d, struct arena *a, struct span *domain, struct err *err)
 {
+    AUTO_ARENA all = ARENA_INIT;
     struct span *domains;
     size_t count;
-    TRY(directory_domain_list(d, a, &domains, &count, err));
+    TRY(directory_domain_list(d, &all, &domains, &count, err));
     if (count == 0)
         return err_set(err, ST_NOTFOUND, "no such address here");
-    *domain = domains[0];
+    *domain = arena_copy(a, domains[0]);
     return ST_OK;
 }
 

@@ -59,6 +59,10 @@ struct directory_account {
 /* domain empty: all. Sorted by address. */
 enum status directory_account_list(struct directory *d, struct arena *a, struct span domain,
                                    struct directory_account **list, size_t *count, struct err *err);
+/* The first of a domain's accounts by address; *out is left as it is where there is none. Costs the same however many
+ * there are. */
+enum status directory_first_account(struct directory *d, struct arena *a, struct span domain,
+                                    struct directory_account *out, struct err *err);
 
 enum status directory_alias_add(struct directory *d, struct span from, struct span to, struct err *err);
 /* to empty: all targets of `from`. */

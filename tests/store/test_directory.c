@@ -1,5 +1,6 @@
 /* test_directory.c - domains, accounts, aliases, the memory of look-ups, graves. */
 #include "fixture.h"
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -88,9 +89,36 @@ static void accounts(void **state)
     size_t count;
     MUST(directory_account_list(s->d, &s->arena, SPAN("example.test"), &list, &count, &err));
     assert_int_equal(count, 2);
+    uint64_t alice = list[0].id;
     assert_true(span_eq(list[1].address, SPAN("bob@example.test")) && list[1].created_at > 1600000000);
     MUST(directory_account_list(s->d, &s->arena, SPAN("none.test"), &list, &count, &err));
     assert_int_equal(count, 0);
+
+    struct directory_account first = {0};
+    MUST(directory_first_account(s->d, &s->arena, SPAN("none.test"), &first, &err));
+    assert_int_equal(first.address.len, 0);
+    MUST(directory_first_account(s->d, &s->arena, SPAN("example.test"), &first, &err));
+    assert_true(span_eq(first.address, SPAN("alice@example.test")) && first.id == alice);
+}
+
+/* A file of the first layout, which had no index on the domains of accounts. */
+static void an_older_layout_is_migrated(void **state)
+{
+    struct state *s = *state;
+    MUST(directory_domain_add(s->d, SPAN("example.test"), &err));
+    MUST(directory_account_add(s->d, SPAN("alice@example.test"), &err));
+    directory_free(&s->d);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(s->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "DROP INDEX account_domain; PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    MUST(directory_open(s->path, false, &s->d, &err));
+    assert_int_equal(look_up(s, "alice", "example.test").kind, ADDRESS_ACCOUNT);
+    directory_free(&s->d);
+    assert_int_equal(sqlite3_open(s->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "DROP INDEX account_domain", NULL, NULL, NULL), SQLITE_OK); /* it came back */
+    sqlite3_close(db);
+    MUST(directory_open(s->path, false, &s->d, &err));
 }
 
 static void aliases(void **state)
@@ -202,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(domains),
         TEST(accounts),
+        TEST(an_older_layout_is_migrated),
         TEST(aliases),
         TEST(others_changes_are_seen),
         TEST(a_stranger_cannot_fill_memory),

@@ -46,6 +46,7 @@ static const struct migration migrations[] = {
      "  PRIMARY KEY(source, target)) WITHOUT ROWID;"
      "CREATE INDEX alias_target ON alias(target);"
      "CREATE TABLE grave(address TEXT PRIMARY KEY NOT NULL) WITHOUT ROWID;"},
+    {"CREATE INDEX account_domain ON account(domain, address);"},
 };
 
 /* ---- opening
@@ -460,6 +461,18 @@ enum status directory_account_list(struct directory *d, struct arena *a, struct 
 {
     return list_rows(d, a, "SELECT address, id, created_at FROM account WHERE ?1 = '' OR domain = ?1 ORDER BY address",
                      domain, sizeof **list, fill_account, (void **)list, count, err);
+}
+
+enum status directory_first_account(struct directory *d, struct arena *a, struct span domain,
+                                    struct directory_account *out, struct err *err)
+{
+    struct directory_account *list;
+    size_t count;
+    TRY(list_rows(d, a, "SELECT address, id, created_at FROM account WHERE domain = ? ORDER BY address LIMIT 1", domain,
+                  sizeof *list, fill_account, (void **)&list, &count, err));
+    if (count)
+        *out = list[0];
+    return ST_OK;
 }
 
 static void fill_alias(struct arena *a, sqlite3_stmt *s, void *row)
