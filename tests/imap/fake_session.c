@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include "auth/handover.h"
 #include "base/mem.h"
-#include "imap/imap.h"
 #include "harness.h"
 
 struct session {
@@ -14,6 +13,7 @@ struct session {
     void *state;
     void *app;
     struct strbuf in, out, sent, taken;
+    size_t in_at; /* what is before was consumed; it stays where it is until input() returns, as in net/ */
     size_t input_max;
     size_t largest_output;
     bool is_poked, is_running, is_producing, is_closed, is_tls, is_tls_possible, is_carrying;
@@ -24,11 +24,13 @@ struct session {
 
 struct span session_input(const struct session *s)
 {
-    return strbuf_span(&s->in);
+    return span_skip(strbuf_span(&s->in), s->in_at);
 }
 void session_consume(struct session *s, size_t n)
 {
-    strbuf_consume(&s->in, n);
+    if (n > s->in.len - s->in_at)
+        panic("session_consume beyond the input");
+    s->in_at += n;
 }
 struct strbuf *session_output(struct session *s)
 {
@@ -103,6 +105,8 @@ static enum next step(struct session *s, enum next next)
             s->between(s->between_arg);
         return s->protocol->produce(s);
     }
+    strbuf_consume(&s->in, s->in_at);
+    s->in_at = 0;
     if (s->in.len)
         return s->protocol->input(s);
     return NEXT_INPUT;
@@ -114,7 +118,7 @@ static void run(struct session *s, enum next next)
     s->is_running = true;
     while (next == NEXT_AGAIN || next == NEXT_PRODUCE)
         next = step(s, next);
-    if (next == NEXT_INPUT && s->in.len >= s->input_max) {
+    if (next == NEXT_INPUT && s->in.len - s->in_at >= s->input_max) {
         s->protocol->goodbye(s, BYE_INPUT_TOO_LONG);
         next = NEXT_CLOSE;
     }
@@ -122,6 +126,7 @@ static void run(struct session *s, enum next next)
     s->is_running = false;
     if (next == NEXT_STARTTLS) {
         strbuf_clear(&s->in);
+        s->in_at = 0;
         s->is_tls = true;
         run(s, s->protocol->secured(s));
     }
@@ -162,14 +167,14 @@ struct session *fake_new(struct world *w, bool is_gate)
     snprintf(s->peer.address, sizeof s->peer.address, "192.0.2.1");
     if (is_gate) {
         s->app = world_gate(w);
-        s->protocol = &imap_gate_protocol;
+        s->protocol = fake_door.gate;
         s->is_tls_possible = true;
         run(s, s->protocol->start(s));
         return s;
     }
-    const struct handover h = {HANDOVER_IMAP, SPAN("alice@example.test"), SPAN("in")};
+    const struct handover h = {fake_door.handover, SPAN("alice@example.test"), SPAN("in")};
     s->app = world_app(w);
-    run(s, imap_accept(s, &h));
+    run(s, fake_door.accept(s, &h));
     return s;
 }
 
@@ -239,9 +244,9 @@ bool gate_may_login(const struct session *s)
 enum status gate_hand_over(struct session *s, enum handover_protocol protocol, const uint8_t ticket[VAULT_TICKET_BYTES],
                            struct span tag, struct err *err)
 {
-    if (protocol != HANDOVER_IMAP || ticket[0] != 'T')
+    if (protocol != fake_door.handover || ticket[0] != 'T')
         return err_set(err, ST_BUG, "wrong hand-over");
-    strbuf_addf(&s->out, "<handed over %.*s, unread %zu>\r\n", SPAN_ARG(tag), s->in.len);
+    strbuf_addf(&s->out, "<handed over %.*s, unread %zu>\r\n", SPAN_ARG(tag), s->in.len - s->in_at);
     return ST_OK;
 }
 

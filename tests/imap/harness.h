@@ -1,6 +1,6 @@
 /*
- * harness.h - IMAP sessions in this process, without a network: the contract of net/session.h over two buffers, and a
- * store in a throw-away folder behind it. Everything runs on the calling thread, so what a test sees is exact.
+ * harness.h - IMAP or POP3 sessions in this process, without a network: the contract of net/session.h over two buffers,
+ * and a store in a throw-away folder behind it. Everything runs on the calling thread, so what a test sees is exact.
  *
  * A script is text; sessions are named by capital letters and begin at their first line:
  *
@@ -16,6 +16,14 @@
 #pragma once
 #include "net/session.h"
 #include "store/mail_app.h"
+
+/* Which protocol the sessions speak: a file beside the tests defines it. */
+struct fake_door {
+    const struct protocol *gate;
+    enum handover_protocol handover;
+    enum next (*accept)(struct session *s, const struct handover *h);
+};
+extern const struct fake_door fake_door;
 
 enum feed {
     FEED_WHOLE,    /* line by line, each whole */
