@@ -55,6 +55,7 @@ static void take(struct smtp *sm, struct span text)
     struct smtp_transaction *t = sm->transaction;
     struct err err;
     if (is_dropping(t)) {
+        body_free(&t->body); /* whoever goes on sending does not keep memory */
         t->dropped += text.len;
         return;
     }

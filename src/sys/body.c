@@ -7,19 +7,63 @@
  * would keep.
  */
 #include "sys/body.h"
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "base/mem.h"
 #include "base/banned.h"
 
-enum { FIRST_BYTES = 4096 };
+enum {
+    FIRST_BYTES = 4096,
+    LARGE_SHARE = 4,               /* large bodies of a role together: this part of the machine's memory */
+    LARGE_TOTAL_LEAST = 256 << 20, /* but no less */
+};
+
+/* Octets in all mappings. Strangers decide how many there are, so they have a limit together; small bodies do not count, and
+ * so mail goes on while somebody fills it up. */
+static _Atomic uint64_t large_total;
+static _Atomic uint64_t large_total_max; /* 0: not known yet */
 
 struct body {
     uint64_t limit, size;
     char *base;     /* NULL before the first append */
     size_t bytes;   /* there are at base, the prefix's room included */
     bool is_mapped; /* else on the heap */
+    uint64_t counted; /* octets of it in large_total */
 };
+
+void body_set_large_total_max(uint64_t octets)
+{
+    atomic_store(&large_total_max, octets);
+}
+
+static uint64_t total_max(void)
+{
+    uint64_t max = atomic_load(&large_total_max);
+    if (max)
+        return max;
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    max = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / LARGE_SHARE : 0;
+    if (max < LARGE_TOTAL_LEAST)
+        max = LARGE_TOTAL_LEAST;
+    atomic_store(&large_total_max, max);
+    return max;
+}
+
+/* A body that will have `size` octets. One that is alone may always grow: its own limit holds. */
+static enum status count_large(struct body *b, uint64_t size, struct err *err)
+{
+    if (size <= BODY_HEAP_MAX || size <= b->counted)
+        return ST_OK;
+    uint64_t more = size - b->counted, total = atomic_fetch_add(&large_total, more) + more;
+    if (total > total_max() && total > size) {
+        atomic_fetch_sub(&large_total, more);
+        return err_set(err, ST_TEMPORARY, "too many large messages at once, try again later");
+    }
+    b->counted = size;
+    return ST_OK;
+}
 
 struct body *body_new(uint64_t limit)
 {
@@ -34,6 +78,7 @@ void body_free(struct body **bp)
     *bp = NULL;
     if (!b)
         return;
+    atomic_fetch_sub(&large_total, b->counted);
     if (b->is_mapped)
         munmap(b->base, b->bytes);
     else
@@ -96,6 +141,7 @@ enum status body_append(struct body *b, struct span bytes, struct err *err)
         return err_set(err, ST_LIMIT, "message is larger than %llu octets", (unsigned long long)b->limit);
     if (bytes.len == 0)
         return ST_OK;
+    TRY(count_large(b, b->size + bytes.len, err));
     TRY(reserve(b, b->size + bytes.len, err));
     memcpy(b->base + BODY_PREFIX_MAX + b->size, bytes.p, bytes.len);
     b->size += bytes.len;

@@ -22,8 +22,11 @@ struct body *body_new(uint64_t limit);
 void body_free(struct body **b);
 AUTO_DEFINE(body)
 
-/* ST_LIMIT where the limit would be passed (nothing is added then), ST_IO where there is no memory to be had. */
+/* Nothing is added where the status is bad: ST_LIMIT over the limit, ST_IO where there is no memory to be had, ST_TEMPORARY where all
+ * bodies beyond BODY_HEAP_MAX together would take more than their share of the machine's memory. */
 enum status body_append(struct body *b, struct span bytes, struct err *err);
+/* That share, in octets; before the first call a quarter of the memory, but no less than 256 MB. Thread-safe. */
+void body_set_large_total_max(uint64_t octets);
 uint64_t body_size(const struct body *b);
 
 /* All octets in one piece; valid until the next body_append(), body_prefix() or body_free(). ST_IO. */

@@ -68,8 +68,37 @@ static void test_limit(void **state)
     assert_int_equal(body_prefix(b, strbuf_span(&prefix), &out, &err), ST_LIMIT);
 }
 
+/* Large bodies have a share of memory together; small ones, and one that is alone, are not hindered. */
+static void test_large_together(void **state)
+{
+    (void)state;
+    enum { SIZE = 1 << 20 };
+    static char octets[SIZE];
+    struct err err;
+    struct span megabyte = span_of(octets, sizeof octets);
+    struct body *b[4];
+    for (int i = 0; i < 4; i++)
+        b[i] = body_new(100 * SIZE);
+    body_set_large_total_max(3 * SIZE);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(body_append(b[i], megabyte, &err), ST_OK);
+    assert_int_equal(body_append(b[3], megabyte, &err), ST_TEMPORARY);
+    assert_int_equal(body_size(b[3]), 0);
+    assert_int_equal(body_append(b[0], span_take(megabyte, 1), &err), ST_TEMPORARY);
+    assert_int_equal(body_append(b[3], span_take(megabyte, BODY_HEAP_MAX), &err), ST_OK);
+    body_free(&b[0]);
+    assert_int_equal(body_append(b[3], span_skip(megabyte, BODY_HEAP_MAX), &err), ST_OK);
+    body_free(&b[1]);
+    body_free(&b[2]);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(body_append(b[3], megabyte, &err), ST_OK);
+    body_free(&b[3]);
+    body_set_large_total_max(0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_grows), cmocka_unit_test(test_limit)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_grows), cmocka_unit_test(test_limit),
+                                       cmocka_unit_test(test_large_together)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
