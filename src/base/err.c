@@ -25,7 +25,7 @@ static void make_printable(char *text)
             *text = '?';
 }
 
-enum status err_set(struct err *err, enum status st, const char *fmt, ...)
+enum status(err_set)(struct err *err, enum status st, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);

@@ -41,6 +41,9 @@ const char *status_name(enum status st);
  * is the same as the client's. */
 enum status err_set(struct err *err, enum status st, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* The compiler and the analyzers see what comes back, and so what TRY() guards. */
+#define err_set(err, st, ...) (err_set(err, st, __VA_ARGS__), (st))
+
 /* As err_set, with a text of its own for the operator; `client` is a constant text. */
 enum status err_set_operator(struct err *err, enum status st, const char *client, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

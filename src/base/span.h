@@ -78,9 +78,9 @@ static inline bool ascii_is_alpha(char c)
 }
 static inline char ascii_lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+    return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 }
 static inline char ascii_upper(char c)
 {
-    return c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
+    return (char)(c >= 'a' && c <= 'z' ? c - 32 : c);
 }
