@@ -42,7 +42,12 @@ const char *status_name(enum status st);
 enum status err_set(struct err *err, enum status st, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* The compiler and the analyzers see what comes back, and so what TRY() guards. */
-#define err_set(err, st, ...) (err_set(err, st, __VA_ARGS__), (st))
+#define err_set(err, st, ...)                                                                                          \
+    __extension__({                                                                                                    \
+        const enum status set_status_ = (st);                                                                          \
+        (void)err_set(err, set_status_, __VA_ARGS__);                                                                  \
+        set_status_;                                                                                                   \
+    })
 
 /* As err_set, with a text of its own for the operator; `client` is a constant text. */
 enum status err_set_operator(struct err *err, enum status st, const char *client, const char *fmt, ...)
