@@ -13,6 +13,7 @@
 
 enum handover_protocol { HANDOVER_IMAP = 1, HANDOVER_POP3 = 2, HANDOVER_SUBMISSION = 3 };
 enum { HANDOVER_TAG_MAX = 256, HANDOVER_BYTES_MAX = 65536 };
+enum { GATE_UNAVAILABLE_PAUSE_MS = 1000 }; /* behind "try again later": a session that is told so does not ask at once */
 
 /* What the role gate gives to the protocols as session_app(). */
 struct gate_app {

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "sys/config.h"
 #include "base/banned.h"
 
@@ -14,6 +15,7 @@ enum { FAILURE_MS = GUARD_REFILL_SECONDS * 1000, IPV6_NETWORK_BYTES = 8 };
 struct login_guard {
     pthread_mutex_t lock;
     struct map *full_at; /* network -> int64_t */
+    struct map *known;   /* network and account -> int64_t, until when */
 };
 
 struct login_guard *login_guard_new(void)
@@ -21,24 +23,26 @@ struct login_guard *login_guard_new(void)
     struct login_guard *g = mem_alloc(sizeof *g);
     pthread_mutex_init(&g->lock, NULL);
     g->full_at = map_new();
+    g->known = map_new();
     return g;
 }
 
-static void forget_all(struct login_guard *g)
+static void forget_all(struct map **m)
 {
     size_t at = 0;
     struct span key;
     void *value;
-    while (map_next(g->full_at, &at, &key, &value))
+    while (map_next(*m, &at, &key, &value))
         free(value);
-    map_free(&g->full_at);
+    map_free(m);
 }
 
 void login_guard_free(struct login_guard **g)
 {
     if (!*g)
         return;
-    forget_all(*g);
+    forget_all(&(*g)->full_at);
+    forget_all(&(*g)->known);
     pthread_mutex_destroy(&(*g)->lock);
     free(*g);
     *g = NULL;
@@ -112,4 +116,42 @@ void login_guard_failed(struct login_guard *g, struct span address)
     }
     *full_at = (*full_at > now ? *full_at : now) + FAILURE_MS;
     pthread_mutex_unlock(&g->lock);
+}
+
+/* Where the address is not counted there is nothing to know: false. */
+static bool known_key(struct span address, struct span account, struct strbuf *key)
+{
+    struct network n;
+    network_of(address, &n);
+    strbuf_add(key, n.key);
+    strbuf_add(key, account);
+    return n.key.len > 0;
+}
+
+void login_guard_succeeded(struct login_guard *g, struct span address, struct span account)
+{
+    AUTO_STRBUF key = STRBUF_INIT;
+    if (!known_key(address, account, &key))
+        return;
+    int64_t *until = mem_alloc(sizeof *until);
+    *until = clock_mono_ms() + GUARD_KNOWN_SECONDS * 1000;
+    pthread_mutex_lock(&g->lock);
+    if (map_count(g->known) >= GUARD_ADDRESSES_MAX) {
+        forget_all(&g->known);
+        g->known = map_new();
+    }
+    free(map_put(g->known, strbuf_span(&key), until));
+    pthread_mutex_unlock(&g->lock);
+}
+
+bool login_guard_knows(struct login_guard *g, struct span address, struct span account)
+{
+    AUTO_STRBUF key = STRBUF_INIT;
+    if (!known_key(address, account, &key))
+        return false;
+    pthread_mutex_lock(&g->lock);
+    const int64_t *until = map_get(g->known, strbuf_span(&key));
+    bool knows = until && *until > clock_mono_ms();
+    pthread_mutex_unlock(&g->lock);
+    return knows;
 }

@@ -120,15 +120,21 @@ static void hash_leave(struct vault *v)
 static enum status check_password(struct vault *v, struct span peer, struct span account, struct span password,
                                   struct err *err)
 {
-    if (credentials_is_cached(v->credentials, account, password))
-        return ST_OK;
-    if (!login_guard_allows(v->guard, peer))
+    bool allows = login_guard_allows(v->guard, peer);
+    if (!allows && !login_guard_knows(v->guard, peer, account))
         return err_set(err, ST_TEMPORARY, "too many wrong logins from your address, try again later");
-    if (!hash_enter(v))
-        return err_set(err, ST_TEMPORARY, "too many logins at once, try again later");
-    enum status st = credentials_check(v->credentials, account, password, err);
-    hash_leave(v);
-    if (st == ST_DENIED)
+    enum status st = ST_OK;
+    if (!credentials_is_cached(v->credentials, account, password)) {
+        if (!allows)
+            return err_set(err, ST_TEMPORARY, "too many wrong logins from your address, try again later");
+        if (!hash_enter(v))
+            return err_set(err, ST_TEMPORARY, "too many logins at once, try again later");
+        st = credentials_check(v->credentials, account, password, err);
+        hash_leave(v);
+    }
+    if (st == ST_OK)
+        login_guard_succeeded(v->guard, peer, account);
+    else if (st == ST_DENIED)
         login_guard_failed(v->guard, peer);
     return st;
 }

@@ -114,6 +114,7 @@ static enum status answer_step(struct imap *im, struct imap_call *call, enum sas
         st = refuse(im, call, err);
         break;
     case SASL_UNAVAILABLE:
+        session_pause(im->session, GATE_UNAVAILABLE_PAUSE_MS);
         st = err_set_operator(err, ST_TEMPORARY, "Logging in is not possible right now", "%s", err->operator_text);
         break;
     }

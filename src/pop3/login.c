@@ -69,6 +69,7 @@ static enum status after_step(struct pop3 *p, enum sasl_result result, const str
             *next = NEXT_CLOSE;
         return err_set(err, ST_DENIED, "wrong user name or password");
     case SASL_UNAVAILABLE:
+        session_pause(p->session, GATE_UNAVAILABLE_PAUSE_MS);
         return err_set(err, ST_TEMPORARY, "login is not available, try again later");
     }
     return err_set(err, ST_BUG, "internal error");

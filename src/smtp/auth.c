@@ -59,6 +59,7 @@ static enum next proceed(struct smtp *sm, enum sasl_result result, struct strbuf
     case SASL_FAILED:
         return failed(sm, err);
     default:
+        session_pause(sm->session, GATE_UNAVAILABLE_PAUSE_MS);
         return answer(sm, 454, "4.7.0", "Authentication is not possible now, try again later");
     }
 }

@@ -152,67 +152,82 @@ static enum status to_queue(struct work *w, const struct span *to, size_t count,
     return st;
 }
 
-/* Those jobs that `is_wanted` says, in lots that the queue's own limit of recipients allows. */
-static enum status jobs_to_queue(struct work *w, bool (*is_wanted)(const struct job *), struct err *err)
+/* Outside targets that came by this alias (empty: by none). */
+static bool is_outside_by(const struct job *j, struct span by)
 {
-    struct span *to =
-        arena_array(&w->arena, w->count < SMTP_RECIPIENTS_MAX ? w->count : SMTP_RECIPIENTS_MAX, sizeof *to);
-    for (size_t at = 0; at < w->count;) {
+    return !j->is_local && !j->is_done && j->err.status == ST_OK && span_eq(j->forwarded_by, by);
+}
+
+static bool is_local_failed(const struct job *j, struct span by)
+{
+    (void)by;
+    return j->is_local && !j->is_done;
+}
+
+/* Those jobs from `at` on that `is_wanted` says, in lots that the queue's own limit of recipients allows. */
+static enum status jobs_to_queue(struct work *w, size_t at, bool (*is_wanted)(const struct job *, struct span by),
+                                 struct span by, struct err *err)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    struct span *to = arena_array(&a, w->count < SMTP_RECIPIENTS_MAX ? w->count : SMTP_RECIPIENTS_MAX, sizeof *to);
+    while (at < w->count) {
         size_t n = 0, from = at;
         for (; at < w->count && n < SMTP_RECIPIENTS_MAX; at++)
-            if (is_wanted(&w->jobs[at]))
+            if (is_wanted(&w->jobs[at], by))
                 to[n++] = w->jobs[at].address;
         if (n)
-            TRY(to_queue(w, to, n, SPAN_NONE, err));
+            TRY(to_queue(w, to, n, by, err));
         for (size_t i = from; i < at; i++)
-            if (is_wanted(&w->jobs[i]))
+            if (is_wanted(&w->jobs[i], by))
                 w->jobs[i].is_done = true;
     }
     return ST_OK;
 }
 
-static bool is_plain_outside(const struct job *j)
+static bool has(const struct work *w, bool is_done)
 {
-    return !j->is_local && !j->is_done && j->forwarded_by.len == 0;
+    for (size_t i = 0; i < w->count; i++)
+        if (w->jobs[i].is_done == is_done)
+            return true;
+    return false;
 }
 
-static bool is_local_failed(const struct job *j)
-{
-    return j->is_local && !j->is_done;
-}
-
-/* Forwarded mail says who forwarded it, so that it is known again when it comes back. */
-static enum status forward(struct work *w, struct job *j, struct err *err)
-{
-    if (is_loop(w, j->forwarded_by)) {
-        job_loops(j);
-        return ST_OK;
-    }
-    TRY(to_queue(w, &j->address, 1, j->forwarded_by, err));
-    j->is_done = true;
-    return ST_OK;
-}
-
+/* The queue gets one copy of the message for all targets of an alias: forwarded mail says who forwarded it, so that it
+ * is known again when it comes back. Where the queue fails after it has taken a copy, only what it has not taken has
+ * failed. */
 static enum status outside(struct work *w, struct err *err)
 {
-    TRY(jobs_to_queue(w, is_plain_outside, err));
-    for (size_t i = 0; i < w->count; i++)
-        if (w->jobs[i].forwarded_by.len)
-            TRY(forward(w, &w->jobs[i], err));
+    for (size_t i = 0; i < w->count; i++) {
+        struct job *j = &w->jobs[i];
+        struct span by = j->forwarded_by;
+        if (!is_outside_by(j, by))
+            continue;
+        if (by.len && is_loop(w, by)) {
+            job_loops(j);
+            continue;
+        }
+        enum status st = jobs_to_queue(w, i, is_outside_by, by, err);
+        if (st != ST_OK && !has(w, true))
+            return st;
+        for (size_t k = i; st != ST_OK && k < w->count; k++)
+            if (is_outside_by(&w->jobs[k], by))
+                job_failed(&w->jobs[k], err);
+    }
     return ST_OK;
 }
 
 /* ---- mailboxes ---------------------------------------------------------------------------------------------- */
 
 /* The same content behind header fields that are `delta` octets longer. Only the table of parts knows positions. */
-static enum status shift_content(struct work *w, struct span raw, int64_t delta, struct content *out, struct err *err)
+static enum status shift_content(const struct work *w, struct arena *a, struct span raw, int64_t delta,
+                                 struct content *out, struct err *err)
 {
     *out = w->content;
     out->raw = raw;
     if (delta == 0)
         return ST_OK;
     struct mime_message m;
-    TRY(mime_unpack(&w->arena, w->content.parts, &m, err));
+    TRY(mime_unpack(a, w->content.parts, &m, err));
     for (size_t i = 0; i < m.count; i++) {
         if (i)
             m.parts[i].header_offset += (uint64_t)delta;
@@ -222,12 +237,13 @@ static enum status shift_content(struct work *w, struct span raw, int64_t delta,
     }
     AUTO_STRBUF packed = STRBUF_INIT;
     mime_pack(&m, &packed);
-    out->parts = arena_strbuf(&w->arena, &packed);
+    out->parts = arena_strbuf(a, &packed);
     out->header_size += (uint64_t)delta;
     return ST_OK;
 }
 
-static enum status content_for(struct work *w, const struct job *j, struct content *out, struct err *err)
+static enum status content_for(struct work *w, const struct job *j, struct arena *a, struct content *out,
+                               struct err *err)
 {
     AUTO_STRBUF fields = STRBUF_INIT; /* RFC 5321 §4.4: final delivery adds Return-Path, at the very front */
     strbuf_addf(&fields, "Return-Path: <%.*s>\r\nDelivered-To: %.*s\r\n", SPAN_ARG(w->t->from), SPAN_ARG(j->address));
@@ -238,19 +254,20 @@ static enum status content_for(struct work *w, const struct job *j, struct conte
         content_prepare(&w->arena, raw, &w->content);
         w->content_prefix = fields.len;
     }
-    return shift_content(w, raw, (int64_t)fields.len - (int64_t)w->content_prefix, out, err);
+    return shift_content(w, a, raw, (int64_t)fields.len - (int64_t)w->content_prefix, out, err);
 }
 
 static enum status deliver_to(struct work *w, const struct job *j, uint32_t *uid, struct err *err)
 {
+    AUTO_ARENA a = ARENA_INIT; /* a table of many parts, once for each of many accounts, would add up */
     struct content content;
-    TRY(content_for(w, j, &content, err));
+    TRY(content_for(w, j, &a, &content, err));
     AUTO(account) account = NULL;
     TRY(account_open(w->d->app->store, j->address, &account, err));
     AUTO(txn) txn = NULL;
     TRY(store_begin(account, TXN_WRITE, &txn, err));
     struct mailbox inbox;
-    TRY(mailbox_find(txn, SPAN("INBOX"), &w->arena, &inbox, err));
+    TRY(mailbox_find(txn, SPAN("INBOX"), &a, &inbox, err));
     struct mail_date now = {.utc = clock_wall_ms() / 1000};
     TRY(message_add(txn, inbox.id, &content, 0, now, uid, err));
     return store_commit(&txn, err);
@@ -281,14 +298,6 @@ static void local(struct work *w, struct job *j)
     log_end(&l);
 }
 
-static bool has(const struct work *w, bool is_done)
-{
-    for (size_t i = 0; i < w->count; i++)
-        if (w->jobs[i].is_done == is_done)
-            return true;
-    return false;
-}
-
 /* ---- all together ------------------------------------------------------------------------------------------- */
 
 static enum status run(struct work *w, struct err *err)
@@ -309,7 +318,7 @@ static enum status run(struct work *w, struct err *err)
             local(w, &w->jobs[i]);
     if (has(w, true) && has(w, false)) {
         struct err failed;
-        if (jobs_to_queue(w, is_local_failed, &failed) != ST_OK) {
+        if (jobs_to_queue(w, 0, is_local_failed, SPAN_NONE, &failed) != ST_OK) {
             struct log_line l;
             smtp_log_begin(w->d->session, &l, LOG_ERROR, "mixed-result");
             log_err(&l, &failed);

@@ -90,6 +90,14 @@ static void test_guard(void **state)
     }
     assert_true(login_guard_allows(g, SPAN("127.0.0.1")));
     assert_true(login_guard_allows(g, SPAN("not an address")));
+
+    assert_false(login_guard_knows(g, SPAN("192.0.2.1"), SPAN("alice@example.test")));
+    login_guard_succeeded(g, SPAN("192.0.2.1"), SPAN("alice@example.test"));
+    assert_true(login_guard_knows(g, SPAN("192.0.2.1"), SPAN("alice@example.test")));
+    assert_false(login_guard_knows(g, SPAN("192.0.2.1"), SPAN("bob@example.test")));
+    assert_false(login_guard_knows(g, SPAN("192.0.2.2"), SPAN("alice@example.test")));
+    clock_fake(0, 5000 + (GUARD_REFILL_SECONDS + GUARD_KNOWN_SECONDS) * 1000);
+    assert_false(login_guard_knows(g, SPAN("192.0.2.1"), SPAN("alice@example.test")));
     clock_unfake();
     login_guard_free(&g);
 }

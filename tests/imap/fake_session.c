@@ -77,6 +77,10 @@ void session_set_in_body(struct session *s, bool in_body)
 {
     (void)s, (void)in_body;
 }
+void session_pause(struct session *s, int64_t ms)
+{
+    (void)s, (void)ms;
+}
 void session_set_input_max(struct session *s, size_t bytes)
 {
     s->input_max = bytes;

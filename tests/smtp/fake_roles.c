@@ -55,6 +55,7 @@ enum status directory_lookup(struct directory *d, struct arena *a, struct span l
     } aliases[] = {
         {"team", {"alice@example.test", "bob@example.test"}},
         {"away", {"bob@outside.test", NULL}},
+        {"crowd", {"bob@outside.test", "list@outside.test"}},
         {"loop", {"alice@example.test", "bob@outside.test"}},
     };
     (void)d;

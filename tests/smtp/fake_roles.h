@@ -1,7 +1,7 @@
 /*
  * fake_roles.h - the floors below SMTP, for tests that are about SMTP: a vault with one user (alice / secret), a
- * directory with the domain example.test (alice, bob; "team" leads to both, "away" to bob@outside.test, "loop" to alice
- * and outside), a store and a queue that remember what they were given. One thread.
+ * directory with the domain example.test (alice, bob; "team" leads to both, "away" to bob@outside.test, "crowd" to two
+ * outside, "loop" to alice and outside), a store and a queue that remember what they were given. One thread.
  */
 #pragma once
 #include "smtp/smtp.h"

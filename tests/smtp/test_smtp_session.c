@@ -335,6 +335,16 @@ static void test_forwarding_and_partial_failure(void **state)
                         "Delivered-To: loop@example.test\r\nSubject: x\r\n\r\nhello\r\n");
     fake_close(&s);
 
+    /* One copy for all targets of an alias, and one for those that were named themselves. */
+    fake_reset();
+    talk(&s, &lmtp_protocol, &mail_app, "",
+         LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<crowd@example.test>\r\nRCPT TO:<loop@example.test>\r\n" TEXT, 0);
+    assert_int_equal(fake_delivered_count, 1);
+    assert_int_equal(fake_queued_count, 1); /* loop's outside target is one of crowd's */
+    assert_string_equal(fake_queued[0].to, "bob@outside.test list@outside.test");
+    assert_true(span_starts(strbuf_span(&fake_queued[0].text), SPAN("Delivered-To: crowd@example.test\r\nSubject: x\r\n")));
+    fake_close(&s);
+
     fake_reset();
     fake_broken_account = "alice@example.test";
     fake_open(&s, &lmtp_protocol, &mail_app, "");
