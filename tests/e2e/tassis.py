@@ -86,6 +86,12 @@ class Server:
         for address, password in PASSWORDS.items():
             self.add_account(address, password)
 
+    def certificate(self, folder):
+        """The server's certificate as a file, for programs that want to know it."""
+        path = pathlib.Path(folder) / "server.pem"
+        path.write_text(ssl.get_server_certificate(("127.0.0.1", self.ports["imaps"])))
+        return path
+
     def new_account(self):
         """An account that no other test has seen."""
         name = f"user{next(self.numbers)}"
