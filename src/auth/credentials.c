@@ -127,7 +127,7 @@ static void cache_drop(struct credentials *c, struct span account)
 /* Drops the cache where the file is not the one it was filled from. */
 static enum status cache_freshen(struct credentials *c, struct err *err)
 {
-    int64_t version;
+    int64_t version = 0;
     TRY(read_version(c, &version, err));
     if (version != c->data_version) {
         cache_clear(c);

@@ -41,8 +41,26 @@ struct tickets *tickets_new(void)
 static void take_out(struct tickets *t, struct waiting *w)
 {
     map_remove(t->by_key, span_of(w->key, KEY_BYTES));
-    *(w->older ? &w->older->newer : &t->oldest) = w->newer;
-    *(w->newer ? &w->newer->older : &t->newest) = w->older;
+    if (w->older)
+        w->older->newer = w->newer;
+    else
+        t->oldest = w->newer;
+    if (w->newer)
+        w->newer->older = w->older;
+    else
+        t->newest = w->older;
+}
+
+static void free_oldest(struct tickets *t)
+{
+    struct waiting *w = t->oldest;
+    map_remove(t->by_key, span_of(w->key, KEY_BYTES));
+    t->oldest = w->newer;
+    if (t->oldest)
+        t->oldest->older = NULL;
+    else
+        t->newest = NULL;
+    free(w);
 }
 
 static void put_in(struct tickets *t, struct waiting *w)
@@ -56,22 +74,16 @@ static void put_in(struct tickets *t, struct waiting *w)
 static void drop_expired(struct tickets *t)
 {
     int64_t now = clock_mono_ms();
-    while (t->oldest && t->oldest->expires_at_ms <= now) {
-        struct waiting *w = t->oldest;
-        take_out(t, w);
-        free(w);
-    }
+    while (t->oldest && t->oldest->expires_at_ms <= now)
+        free_oldest(t);
 }
 
 void tickets_free(struct tickets **t)
 {
     if (!*t)
         return;
-    while ((*t)->oldest) {
-        struct waiting *w = (*t)->oldest;
-        take_out(*t, w);
-        free(w);
-    }
+    while ((*t)->oldest)
+        free_oldest(*t);
     map_free(&(*t)->by_key);
     pthread_mutex_destroy(&(*t)->lock);
     free(*t);

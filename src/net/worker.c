@@ -225,7 +225,7 @@ int64_t pool_grow(struct pool *p, int64_t now_ms)
     if (is_failing) {
         if (p->count == 0)
             panic("no thread can be started");
-        p->grow_at_ms = now_ms + 1000 * GROW_EVERY_MS;
+        p->grow_at_ms = now_ms + (int64_t)1000 * GROW_EVERY_MS;
     }
     p->has_asked = p->grow_at_ms != INT64_MAX; /* the loop comes back by itself */
     int64_t again_ms = p->grow_at_ms;

@@ -192,7 +192,7 @@ enum status route_address(struct directory *d, struct arena *a, const struct mai
                           const char *separator, struct route *out, struct err *err)
 {
     struct routing r = {.d = d, .a = a, .separator = span_cstr(separator)};
-    struct span domain;
+    struct span domain = SPAN_NONE;
     if (to->domain.len)
         domain = canonical_domain(a, to->domain);
     else
@@ -226,7 +226,7 @@ enum status route_may_send_as(struct directory *d, struct arena *a, struct span 
     *out = from->local_part.len == 0 && from->domain.len == 0;
     if (*out)
         return ST_OK;
-    struct route route;
+    struct route route = {0};
     enum status st = route_address(d, a, from, separator, &route, err);
     if (st == ST_DENIED || st == ST_NOTFOUND)
         return ST_OK;

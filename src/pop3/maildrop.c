@@ -84,7 +84,7 @@ static enum status list(struct pop3 *p, enum pop3_job what, struct span argument
 {
     struct maildrop *d = &p->drop;
     if (argument.len) {
-        uint32_t n;
+        uint32_t n = 0;
         TRY(read_number(d, argument, &n, err));
         strbuf_add_cstr(session_output(p->session), "+OK ");
         write_line(d, what, n, session_output(p->session));
@@ -124,7 +124,7 @@ static void begin_body(struct pop3 *p, uint32_t n, bool is_top, uint64_t top_fro
 
 enum status pop3_retr(struct pop3 *p, struct span argument, enum next *next, struct err *err)
 {
-    uint32_t n;
+    uint32_t n = 0;
     TRY(read_number(&p->drop, argument, &n, err));
     begin_body(p, n, false, 0, 0);
     *next = NEXT_PRODUCE;
@@ -137,7 +137,7 @@ enum status pop3_top(struct pop3 *p, struct span argument, enum next *next, stru
     struct maildrop *d = &p->drop;
     struct span number, count = argument;
     uint64_t lines;
-    uint32_t n;
+    uint32_t n = 0;
     span_cut(&count, ' ', &number);
     TRY(read_number(d, number, &n, err));
     if (!span_to_u64(count, UINT32_MAX, &lines))
@@ -157,7 +157,7 @@ enum status pop3_dele(struct pop3 *p, struct span argument, enum next *next, str
 {
     (void)next;
     struct maildrop *d = &p->drop;
-    uint32_t n;
+    uint32_t n = 0;
     TRY(read_number(d, argument, &n, err));
     if (!d->deleted)
         d->deleted = mem_alloc(view_count(d->view) / 8 + 1);

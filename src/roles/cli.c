@@ -135,8 +135,8 @@ enum status cli_domain(struct cli *c, const char *word, struct span *out, struct
 enum status cli_address(struct cli *c, const char *word, bool is_catch_all_allowed, struct span *out, struct err *err)
 {
     struct arena *a = &c->config->arena;
-    struct mailbox_address m;
-    struct span domain;
+    struct mailbox_address m = {0};
+    struct span domain = SPAN_NONE;
     struct err why;
     if (is_catch_all_allowed && word[0] == '@') {
         TRY(cli_domain(c, word + 1, &domain, err));

@@ -45,7 +45,7 @@ const struct cli_command domain_commands[] = {
 static enum status alias_add(struct cli *c, struct err *err)
 {
     AUTO(directory) d = NULL;
-    struct span from, to[CLI_WORDS_MAX];
+    struct span from = SPAN_NONE, to[CLI_WORDS_MAX] = {0};
     TRY(cli_address(c, c->words[0], true, &from, err));
     for (size_t i = 1; i < c->word_count; i++) /* all are looked at before one is added */
         TRY(cli_address(c, c->words[i], false, &to[i], err));
@@ -72,7 +72,7 @@ static enum status alias_list(struct cli *c, struct err *err)
 static enum status alias_remove(struct cli *c, struct err *err)
 {
     AUTO(directory) d = NULL;
-    struct span from, to[CLI_WORDS_MAX];
+    struct span from = SPAN_NONE, to[CLI_WORDS_MAX] = {0};
     TRY(cli_address(c, c->words[0], true, &from, err));
     for (size_t i = 1; i < c->word_count; i++)
         TRY(cli_address(c, c->words[i], false, &to[i], err));

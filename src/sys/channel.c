@@ -157,7 +157,7 @@ enum status channel_send(int channel, struct span message, const int *fds, size_
 enum status channel_receive(int channel, char *buffer, size_t size, size_t *length, int *fds, size_t *fd_count,
                             struct err *err)
 {
-    bool is_cut;
+    bool is_cut = false;
     TRY(receive_with_fds(channel, span_of(buffer, size), length, fds, fd_count, 0, &is_cut, err));
     if (!is_cut)
         return ST_OK;

@@ -21,7 +21,7 @@ enum {
     CERTIFICATES_MAX = 64,
     SESSIONS_LIMIT_MAX = 1000000,
 };
-static const uint64_t MESSAGE_SIZE_LEAST = 64 * 1024, MESSAGE_SIZE_MOST = 1u << 30;
+static const uint64_t MESSAGE_SIZE_LEAST = 1u << 16, MESSAGE_SIZE_MOST = 1u << 30;
 
 const char *const service_names[SERVICE_COUNT] = {"smtp",  "submission", "submissions", "imap",
                                                   "imaps", "pop3",       "pop3s",       "lmtp"};
