@@ -104,7 +104,7 @@ static void log_failure(const struct imap *im, const struct imap_call *call)
     if (st != ST_IO && st != ST_BUG && st != ST_TEMPORARY && st != ST_CLOSED)
         return;
     struct log_line l;
-    session_log_begin(im->session, &l, st == ST_TEMPORARY ? LOG_WARN : LOG_ERROR, "imap-command-failed");
+    session_log_begin(im->session, &l, st == ST_TEMPORARY ? LOG_WARN : LOG_ERROR, "command-failed");
     log_str(&l, "command", call->command ? call->command->name : NULL);
     if (im->account)
         log_span(&l, "account", account_address(im->account));
@@ -144,7 +144,7 @@ static void begin_news(struct imap *im, struct imap_call *call)
     if (st == ST_NOTFOUND)
         call->bye = "The selected mailbox was deleted";
     struct log_line l;
-    session_log_begin(im->session, &l, st == ST_NOTFOUND ? LOG_INFO : LOG_ERROR, "imap-news-failed");
+    session_log_begin(im->session, &l, st == ST_NOTFOUND ? LOG_INFO : LOG_ERROR, "news-failed");
     log_err(&l, &err);
     log_end(&l);
 }

@@ -121,7 +121,7 @@ enum next imap_accept(struct session *s, const struct handover *h)
     enum status st = account_open(app->store, h->account, &account, &err);
     if (st != ST_OK) {
         struct log_line l;
-        session_log_begin(s, &l, LOG_ERROR, "imap-account-failed");
+        session_log_begin(s, &l, LOG_ERROR, "account-failed");
         log_span(&l, "account", h->account);
         log_err(&l, &err);
         log_end(&l);

@@ -84,7 +84,7 @@ static void log_refusal(struct server *sv, const struct session *s)
     if (now_ms < sv->refusal_log_ms)
         return;
     struct log_line l;
-    session_log_begin(s, &l, LOG_WARN, "session_limit");
+    session_log_begin(s, &l, LOG_WARN, "session-limit");
     log_u64(&l, "refused", sv->refused);
     log_end(&l);
     sv->refused = 0;
@@ -138,7 +138,7 @@ void accept_listening(struct server *sv, bool is_listening)
 static void pause_accepting(struct server *sv)
 {
     if (!sv->has_told_shortage)
-        log_text(LOG_ERROR, "accept_failed", "out of descriptors or memory (%s); new connections wait",
+        log_text(LOG_ERROR, "accept-failed", "out of descriptors or memory (%s); new connections wait",
                  strerror(errno));
     sv->has_told_shortage = true;
     accept_listening(sv, false);
@@ -179,7 +179,7 @@ static void accept_passed(struct server *sv, struct source *src)
             src->fd = -1;
             return;
         } else {
-            log_text(LOG_WARN, "passed_connection_lost", "%s", err.operator_text);
+            log_text(LOG_WARN, "connection-lost", "%s", err.operator_text);
         }
     }
 }

@@ -47,7 +47,7 @@ static void call(struct session *s, enum next (*fn)(struct session *s))
     if (s->stuck < STUCK_MAX)
         return;
     struct log_line l;
-    session_log_begin(s, &l, LOG_ERROR, "protocol_stuck");
+    session_log_begin(s, &l, LOG_ERROR, "protocol-stuck");
     log_end(&l);
     s->next_step = NEXT_CLOSE;
 }

@@ -77,7 +77,7 @@ enum io session_flush(struct session *s)
 static void log_failed_handshake(const struct session *s, const char *reason)
 {
     struct log_line l;
-    session_log_begin(s, &l, LOG_INFO, "tls_failed");
+    session_log_begin(s, &l, LOG_INFO, "tls-failed");
     log_str(&l, "reason", reason);
     log_end(&l);
 }

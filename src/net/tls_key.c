@@ -37,7 +37,7 @@ static bool ask(const struct tls_key *key, enum tls_sign_scheme scheme, struct s
     if (key->signer.sign(key->signer.ctx, key->index, scheme, input, out, &err) == ST_OK)
         return true;
     struct log_line l;
-    log_begin(&l, LOG_ERROR, "tls_sign_failed");
+    log_begin(&l, LOG_ERROR, "tls-sign-failed");
     log_u64(&l, "key", key->index);
     log_err(&l, &err);
     log_end(&l);

@@ -264,7 +264,7 @@ static enum next produce_body(struct pop3 *p, struct strbuf *out)
         if (read_piece(d, &piece, &err) != ST_OK) {
             /* The answer has begun; there is no way to say no but to hang up. RFC 1939 knows no other. */
             struct log_line l;
-            session_log_begin(p->session, &l, LOG_WARN, "message vanished while it was sent");
+            session_log_begin(p->session, &l, LOG_WARN, "message-vanished");
             log_err(&l, &err);
             log_end(&l);
             d->job = POP3_JOB_NONE;

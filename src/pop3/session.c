@@ -190,7 +190,7 @@ static void log_failure(struct pop3 *p, const struct err *err)
     if (err->status != ST_IO && err->status != ST_BUG)
         return;
     struct log_line l;
-    session_log_begin(p->session, &l, LOG_ERROR, "command failed");
+    session_log_begin(p->session, &l, LOG_ERROR, "command-failed");
     log_err(&l, err);
     log_end(&l);
 }

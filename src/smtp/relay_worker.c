@@ -184,12 +184,12 @@ static void settle(struct queue *q, const char *hostname, struct arena *a, const
         struct span reply = o->reply.len ? o->reply : arena_printf(a, "gave up after %u attempts", to->attempts + 1);
         struct bounce_failure f = {.recipient = to->address, .reply = reply, .attempts = to->attempts + 1};
         if (add_bounce(q, hostname, m, body, &f, now, &err) != ST_OK) {
-            log_queue_error("bounce failed", &err); /* not settled: the next round tries again */
+            log_queue_error("bounce-failed", &err); /* not settled: the next round tries again */
             return;
         }
     }
     if (queue_settle(q, to->id, o->state, next_at, o->reply, &err) != ST_OK)
-        log_queue_error("queue failed", &err);
+        log_queue_error("queue-failed", &err);
 }
 
 size_t relay_worker_round(struct queue *q, struct smtp_pool *mail, const char *hostname)
@@ -199,14 +199,14 @@ size_t relay_worker_round(struct queue *q, struct smtp_pool *mail, const char *h
     size_t count, tried = 0;
     struct err err;
     if (queue_due(q, &a, clock_wall_ms() / 1000, DUE_AT_ONCE, &due, &count, &err) != ST_OK) {
-        log_queue_error("queue failed", &err);
+        log_queue_error("queue-failed", &err);
         return 0;
     }
     for (size_t i = 0; i < count; i++) {
         AUTO_STRBUF body = STRBUF_INIT;
         if (queue_body(q, due[i].id, &body, &err) != ST_OK) {
             if (err.status != ST_NOTFOUND) /* dropped from the command line meanwhile */
-                log_queue_error("queue failed", &err);
+                log_queue_error("queue-failed", &err);
             continue;
         }
         for (size_t k = 0; k < due[i].recipient_count; k++, tried++) {
@@ -224,7 +224,7 @@ static void wait_for_work(struct relay_worker *w)
     struct err err;
     int64_t next = INT64_MAX, now = clock_wall_ms() / 1000;
     if (queue_next_due(w->queue, &next, &err) != ST_OK)
-        log_queue_error("queue failed", &err);
+        log_queue_error("queue-failed", &err);
     int64_t seconds = next <= now ? 1 : next - now; /* what is due and could not be settled is not tried in a circle */
     if (seconds > POLL_SECONDS)
         seconds = POLL_SECONDS;

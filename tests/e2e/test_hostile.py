@@ -172,7 +172,7 @@ def unharmed(target):
     assert set(before) == set(tassis.ROLES)
     yield
     log = target.log()[log_at:]
-    for bad in ("AddressSanitizer", "runtime error:", "panic:", "role-died", "protocol_stuck"):
+    for bad in ("AddressSanitizer", "runtime error:", "panic:", "role-died", "protocol-stuck"):
         assert bad not in log, log[max(0, log.index(bad) - 500):][:5000]
     began = time.monotonic()
     shelf.add(target)
