@@ -69,7 +69,7 @@ def log_in(server, service, address=ALICE, source=None):
         talk.send(f"USER {address}\r\nPASS {password}\r\n")
         assert talk.line().startswith("+OK") and talk.line().startswith("+OK")
     else:
-        assert talk.command("EHLO attacker.example")[-1].startswith("250")
+        assert talk.command("EHLO attacker.example.test")[-1].startswith("250")
         assert talk.command("AUTH PLAIN " + plain(address, password))[-1].startswith("235")
     return talk
 
@@ -265,7 +265,7 @@ BAD_ADDRESSES = ["", "<", ">", "<>", "<<>>", "<@>", "<a@>", "<@b>", "<a@b", "a@b
 def test_malformed_addresses(target):
     def one(verb, address):
         talk = talk_to(target, "smtp")
-        talk.command("EHLO attacker.example")
+        talk.command("EHLO attacker.example.test")
         if verb != "MAIL FROM:":
             talk.command("MAIL FROM:<>")
         talk.send((verb + address).encode("utf-8", "surrogateescape") + b"\r\n")
@@ -279,7 +279,7 @@ def test_malformed_addresses(target):
 
 def test_100000_recipients(target):
     talk = talk_to(target, "smtp")
-    replies = pour(talk.sock, b"EHLO attacker.example\r\nMAIL FROM:<>\r\n" + b"RCPT TO:<bob@example.test>\r\n" * 100_000 + b"RSET\r\nQUIT\r\n")
+    replies = pour(talk.sock, b"EHLO attacker.example.test\r\nMAIL FROM:<>\r\n" + b"RCPT TO:<bob@example.test>\r\n" * 100_000 + b"RSET\r\nQUIT\r\n")
     assert replies.count(b"250 2.1.5") <= 1000
     assert b"452 4.5.3" in replies
 
@@ -287,7 +287,7 @@ def test_100000_recipients(target):
 def test_addresses_are_not_harvested(target):
     """Unknown recipients are answered slower and slower, then not at all."""
     talk = talk_to(target, "smtp")
-    talk.command("EHLO attacker.example")
+    talk.command("EHLO attacker.example.test")
     talk.command("MAIL FROM:<>")
     began = time.monotonic()
     for i in range(8):
@@ -304,7 +304,7 @@ SMUGGLED = b"MAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\nX-Honest: smu
 def test_nothing_is_smuggled(target, end):
     """What only looks like an end of data is not one (and the shelf would show a second message)."""
     talk = talk_to(target, "smtp")
-    talk.send(b"EHLO attacker.example\r\nMAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n")
+    talk.send(b"EHLO attacker.example.test\r\nMAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n")
     said = pour(talk.sock, b"Subject: x\r\n\r\ntext" + end + SMUGGLED + b"QUIT\r\n")
     assert said.count(b"354 ") == 1
     if end == b"\r\n. \r\n":
@@ -320,7 +320,7 @@ def test_nothing_is_carried_over_starttls(target, service, ask, ready):
     injected = {"smtp": b"NOOP\r\nNOOP\r\n", "imap": b"i NOOP\r\nj NOOP\r\n", "pop3": b"CAPA\r\nCAPA\r\n"}[KIND[service]]
     s = connect(target, service)
     if KIND[service] == "smtp":
-        s.sendall(b"EHLO attacker.example\r\n")
+        s.sendall(b"EHLO attacker.example.test\r\n")
         time.sleep(0.3)
     s.sendall(ask + b"\r\n" + injected)
     time.sleep(0.5)
@@ -330,7 +330,7 @@ def test_nothing_is_carried_over_starttls(target, service, ask, ready):
     # Sent a moment later, when the answer is on its way: it is thrown away, or breaks the handshake.
     talk = talk_to(target, service)
     if KIND[service] == "smtp":
-        talk.command("EHLO attacker.example")
+        talk.command("EHLO attacker.example.test")
     talk.send(ask + b"\r\n")
     assert talk.line().encode().startswith(ready)
     talk.send(injected)
@@ -361,7 +361,7 @@ def test_sasl_garbage(target, service, start):
     def one(attempt, answer):
         talk = talk_to(target, service)
         if service == "submission":
-            talk.command("EHLO attacker.example")
+            talk.command("EHLO attacker.example.test")
         talk.send(start + attempt + "\r\n")
         line = talk.line()
         for _ in range(8):
@@ -653,12 +653,12 @@ QUESTIONS = (b"a UID FETCH * (ENVELOPE BODYSTRUCTURE RFC822.SIZE)\r\nb UID FETCH
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_messages(target, name):
+def test_messages(target, name, monkeypatch):
     """Taken, or refused in the words of SMTP; then every question about it is answered, soon."""
     began = time.monotonic()
-    address = "third@example.test"
-    target.cli("account", "add", address, "--password-stdin", stdin="third secret\n")
-    tassis.PASSWORDS[address] = "third secret"
+    address = "lists@example.test"
+    target.cli("account", "add", address, "--password-stdin", stdin="secret of lists\n")
+    monkeypatch.setitem(tassis.PASSWORDS, address, "secret of lists")
     try:
         deliver(target, MESSAGES[name], address)
         talk = log_in(target, "imap", address)
@@ -694,7 +694,7 @@ def test_a_header_of_100_mb(target):
 
 def test_a_message_above_the_limit(target):
     talk = talk_to(target, "smtp")
-    talk.command("EHLO attacker.example")
+    talk.command("EHLO attacker.example.test")
     assert talk.command("MAIL FROM:<> SIZE=200000000")[-1].startswith("552")
     assert talk.command("MAIL FROM:<>")[-1].startswith("250")
     assert talk.command("RCPT TO:<alice@example.test>")[-1].startswith("250")
@@ -710,8 +710,8 @@ def test_a_message_above_the_limit(target):
 # ---- connections -----------------------------------------------------------------------------------------------------------
 
 DIALOGUES = {
-    "smtp": b"EHLO attacker.example\r\nMAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\nX-Honest: cut\r\n\r\nbody\r\n",
-    "submission": b"EHLO attacker.example\r\nAUTH PLAIN " + plain(BOB, tassis.PASSWORDS[BOB]).encode() +
+    "smtp": b"EHLO attacker.example.test\r\nMAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\nX-Honest: cut\r\n\r\nbody\r\n",
+    "submission": b"EHLO attacker.example.test\r\nAUTH PLAIN " + plain(BOB, tassis.PASSWORDS[BOB]).encode() +
                   b"\r\nMAIL FROM:<bob@example.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\nX-Honest: cut\r\n\r\nbody\r\n",
     "imap": b'a LOGIN bob@example.test "bob\'s secret"\r\nb SELECT INBOX\r\nc FETCH 1:* BODY[]\r\nd IDLE\r\nDONE\r\ne APPEND INBOX {30+}\r\nX-Honest: cut\r\n\r\n',
     "pop3": b"USER bob@example.test\r\nPASS bob's secret\r\nLIST\r\nRETR 1\r\nDELE 1\r\n",
@@ -823,7 +823,7 @@ def test_bodies_that_do_not_end(target):
     held = []
     for _ in range(6):
         talk = talk_to(target, "smtp")
-        talk.send(b"EHLO attacker.example\r\nMAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n")
+        talk.send(b"EHLO attacker.example.test\r\nMAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n")
         talk.send((b"z" * 998 + b"\r\n") * 20_000)
         held.append(talk)
     shelf.add(target)
