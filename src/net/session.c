@@ -137,6 +137,11 @@ void session_set_id(struct session *s, const char *id)
     snprintf(s->id, sizeof s->id, "%s", id);
 }
 
+bool session_is_from_role(const struct session *s)
+{
+    return s->source->listener.kind == LISTEN_CHANNEL;
+}
+
 const struct peer *session_peer(const struct session *s)
 {
     return &s->peer;

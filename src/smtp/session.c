@@ -81,7 +81,7 @@ void smtp_log_refused(const struct smtp *sm, struct span who, unsigned code, con
 
 bool smtp_is_internal(const struct smtp *sm)
 {
-    return session_peer(sm->session)->address[0] == '\0' && (sm->mode->bit & (MODE_LMTP | MODE_QUEUE));
+    return session_is_from_role(sm->session) && (sm->mode->bit & (MODE_LMTP | MODE_QUEUE));
 }
 
 void smtp_set_hello(struct smtp *sm, struct span name, bool is_extended)

@@ -113,7 +113,7 @@ struct smtp_code {
 };
 struct smtp_code smtp_code_of(enum status st);
 
-/* The peer is one of our own roles: no address. */
+/* The peer is one of our own roles: it came through a channel. */
 bool smtp_is_internal(const struct smtp *sm);
 void smtp_set_hello(struct smtp *sm, struct span name, bool is_extended);
 void smtp_log_begin(const struct smtp *sm, struct log_line *l, enum log_level level, const char *event);

@@ -9,7 +9,7 @@
  *   queue_in_protocol         role relay, channels    into the durable queue; accepts anything, its only callers are
  * our own
  *
- * Between our own roles (peers without a network address) XTRACE=<id> of MAIL hands on the message's trace id, so that
+ * Between our own roles (peers that came through a channel) XTRACE=<id> of MAIL hands on the message's trace id, so that
  * one id names the message in the log lines of every role.
  */
 #pragma once

@@ -41,6 +41,10 @@ const struct peer *session_peer(const struct session *s)
 {
     return &s->peer;
 }
+bool session_is_from_role(const struct session *s)
+{
+    return s->peer.address[0] == '\0';
+}
 bool session_is_tls(const struct session *s)
 {
     return s->is_tls;
