@@ -6,7 +6,7 @@
  * disk, in their mailbox or in the queue. What is delivered to some targets and fails for others is put into the queue
  * for those others, so that the answer is the same for all, and nobody who repeats the whole makes second copies.
  *
- * Order, and why: outside targets go to the queue first; if the queue does not take them, nothing has been delivered
+ * Order, and why: outside targets go to the queue first; if the queue takes none of them, nothing has been delivered
  * yet and the whole may be tried again. Then each local target, in one transaction of its account. Then the queue takes
  * those that failed.
  */

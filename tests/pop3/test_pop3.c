@@ -305,7 +305,7 @@ static void nothing_is_smuggled_behind_stls(void **state)
     struct world *w = world_new();
     struct session *s = fake_new(w, true);
     fake_take(s);
-    fake_send(s, SPAN("STLS\r\nUSER eve@example.test\r\n"));
+    fake_send(s, SPAN("STLS\r\nUSER bob@example.test\r\n"));
     assert_memory_equal(fake_take(s), "-ERR", 4);
     assert_true(fake_is_closed(s));
     fake_free(&s);
