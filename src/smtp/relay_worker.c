@@ -62,7 +62,9 @@ static enum status send_body(struct smtp_lease *l, struct span body, struct smtp
     if (reply->code != 354)
         return ST_OK;
     TRY(smtp_client_text(l->client, &body, 1, err));
-    return smtp_client_reply(l->client, POOL_REPLY_MS, reply, err);
+    TRY(smtp_client_reply(l->client, POOL_REPLY_MS, reply, err));
+    l->is_open = false;
+    return ST_OK;
 }
 
 /* Hands the message to `mail` for one recipient. */
@@ -86,10 +88,8 @@ static void hand_over(struct smtp_pool *mail, struct arena *a, const struct queu
         o->is_outside = strcmp(reply.enhanced, "5.7.1") == 0;
     } else if (st == ST_OK) {
         st = send_body(lease, body, &reply, &err);
-        if (st == ST_OK) {
+        if (st == ST_OK)
             judge(a, &reply, o);
-            lease->is_open = false;
-        }
     }
     if (st != ST_OK) {
         o->reply = arena_printf(a, "%s", err.client);
