@@ -22,7 +22,7 @@ struct hub *account_hub(struct account *a);
  * address. */
 enum status account_path(const char *data_dir, struct span address, struct strbuf *dir, struct strbuf *file,
                          struct err *err);
-/* mkdir 0700 with its parent flushed; fine where it is there. */
+/* mkdir 0700, fine where it is there; its parent is flushed in any case. */
 enum status path_make_dir(const char *path, struct err *err);
 enum status path_sync_dir(const char *path, struct err *err);
 /* Makes an empty file 0600 with its folder flushed. *is_new false: it was there. */

@@ -54,11 +54,9 @@ enum status path_sync_dir(const char *path, struct err *err)
 
 enum status path_make_dir(const char *path, struct err *err)
 {
-    if (mkdir(path, 0700) != 0) {
-        if (errno == EEXIST)
-            return ST_OK;
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return err_errno(err, "%s: cannot make the folder", path);
-    }
+    /* Also where it was there: who made it may have died before this. */
     AUTO_STRBUF parent = STRBUF_INIT;
     size_t slash = span_rfind_byte(span_cstr(path), '/');
     strbuf_add(&parent, slash == SPAN_NPOS ? SPAN(".") : span_take(span_cstr(path), slash ? slash : 1));

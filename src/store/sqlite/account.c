@@ -148,10 +148,11 @@ static enum status prepare_file(struct account *a, struct err *err)
 {
     struct store *s = a->store;
     TRY(directory_close_graves(s->directory, a->address, remove_files, s, err));
-    TRY(path_make_dir(a->dir, err));
-    bool is_new;
-    TRY(path_make_file(a->dir, a->file, &is_new, err));
     struct stat st;
+    bool is_new;
+    if (stat(a->file, &st) != 0) /* a file is only made in a folder whose own entry is durable */
+        TRY(path_make_dir(a->dir, err));
+    TRY(path_make_file(a->dir, a->file, &is_new, err));
     if (is_new || (stat(a->file, &st) == 0 && st.st_size == 0))
         TRY(make_database(a->file, err));
     return ST_OK;
