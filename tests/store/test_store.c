@@ -319,19 +319,25 @@ static void check_finds_damage(void **state)
     check_finds(f, "DELETE FROM content", "is missing");
 }
 
-/* A WAL at the first opening: modseqs of lost flag changes may have been told to clients (db.c, invariant 7). */
-static void modseq_jumps_after_a_crash(void **state)
+/* Closes the store; its files are then as a crash at this moment leaves them. */
+static void crash(struct fixture *f)
 {
-    struct fixture *f = *state;
-    add_message(f->account, f->inbox, 0, 10);
-    uint64_t modseq = mailbox_now(f, f->inbox).highest_modseq;
-    AUTO_STRBUF command = STRBUF_INIT; /* the files as a crash leaves them */
+    AUTO_STRBUF command = STRBUF_INIT;
     strbuf_addf(&command, "cp -r '%s' '%s.crashed'", f->dir, f->dir);
     assert_int_equal(system(strbuf_cstr(&command)), 0);
     close_store(f);
     strbuf_clear(&command);
     strbuf_addf(&command, "rm -r '%s' && mv '%s.crashed' '%s'", f->dir, f->dir, f->dir);
     assert_int_equal(system(strbuf_cstr(&command)), 0);
+}
+
+/* A WAL at the first opening: modseqs of lost flag changes may have been told to clients (db.c, invariant 7). */
+static void modseq_jumps_after_a_crash(void **state)
+{
+    struct fixture *f = *state;
+    add_message(f->account, f->inbox, 0, 10);
+    uint64_t modseq = mailbox_now(f, f->inbox).highest_modseq;
+    crash(f);
     fixture_reopen(f, 0);
     assert_int_equal(mailbox_now(f, f->inbox).messages, 1);
     add_message(f->account, f->inbox, 0, 10);
@@ -340,6 +346,23 @@ static void modseq_jumps_after_a_crash(void **state)
     fixture_reopen(f, 0); /* closed cleanly: no jump */
     add_message(f->account, f->inbox, 0, 10);
     assert_int_equal(mailbox_now(f, f->inbox).highest_modseq, jumped + 1);
+    assert_sound(f->account);
+}
+
+/* Somebody who looks at the account between the crash and the next start does not clear the traces away. */
+static void readers_leave_a_crash_as_it_is(void **state)
+{
+    struct fixture *f = *state;
+    add_message(f->account, f->inbox, 0, 10);
+    uint64_t modseq = mailbox_now(f, f->inbox).highest_modseq;
+    crash(f);
+    struct store_options options = {.data_dir = f->dir, .is_reader = true};
+    MUST(store_open(&options, &f->store, &err));
+    MUST(account_open(f->store, SPAN("alice@example.test"), &f->account, &err));
+    assert_int_equal(mailbox_now(f, f->inbox).messages, 1);
+    fixture_reopen(f, 0);
+    add_message(f->account, f->inbox, 0, 10);
+    assert_true(mailbox_now(f, f->inbox).highest_modseq > modseq + 100000);
     assert_sound(f->account);
 }
 
@@ -533,6 +556,7 @@ int main(void)
         TEST(a_newer_layout_is_refused),
         TEST(check_finds_damage),
         TEST(modseq_jumps_after_a_crash),
+        TEST(readers_leave_a_crash_as_it_is),
         TEST(a_killed_process_loses_nothing),
         TEST(many_threads),
     };

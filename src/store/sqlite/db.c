@@ -21,8 +21,8 @@
  *  6. Closed. The last connection copies the WAL, flushes the file and removes the WAL: the file alone is complete and
  *     may be copied. A removal undone by a loss of power leaves a WAL whose pages are all in the file already.
  *  7. A modseq that was told to a client is not told again for another change. The modseq of a lost flag change (4)
- *     could be: so an account found with a WAL at its first opening goes on MODSEQ_JUMP higher (account.c). UIDs are
- * given only in flushed transactions.
+ *     could be: so an account found with a WAL at its first opening goes on MODSEQ_JUMP higher (account.c). A tool
+ *     that only reads leaves the WAL where it is (db_leave_wal). UIDs are given only in flushed transactions.
  *  8. Account removed. The directory remembers the address as a grave in the transaction that forgets the account. The
  *     files are unlinked, WAL first, the folder is flushed, and only then the grave is closed; an account of the same
  *     address is not opened before. Connections still open on the old file see that it was moved (SQLite compares
@@ -138,6 +138,11 @@ void db_close(struct db **dbp)
         log_text(LOG_ERROR, "store-close", "%s", sqlite3_errmsg(db->conn));
     free(db);
     *dbp = NULL;
+}
+
+void db_leave_wal(struct db *db)
+{
+    sqlite3_db_config(db->conn, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 }
 
 enum status db_set_flushing(struct db *db, bool is_flushing, struct err *err)

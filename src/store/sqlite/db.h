@@ -56,6 +56,9 @@ enum status db_open(const char *path, bool is_new, struct db **out, struct err *
 /* The last connection of a file copies the WAL into it and removes it. */
 void db_close(struct db **db);
 
+/* For who only looks: closing leaves the WAL as it was found, so that the next writer still sees that there was a crash. */
+void db_leave_wal(struct db *db);
+
 /* Commits flush (synchronous = FULL) or do not (NORMAL). Only outside a transaction. */
 enum status db_set_flushing(struct db *db, bool is_flushing, struct err *err);
 

@@ -81,6 +81,8 @@ static enum status open_handle(struct account *a, struct db **out, struct err *e
     TRY(check_identity(a, err));
     struct db *db;
     TRY(db_open(a->file, false, &db, err));
+    if (a->store->is_reader)
+        db_leave_wal(db);
     enum status st = check_identity(a, err);
     if (st != ST_OK)
         db_close(&db);
