@@ -3,27 +3,13 @@
  * none of the wildcards of LIST ('%', '*'; RFC 3501 §6.3.8).
  */
 #include "store/account.h"
+#include "text/utf8.h"
 #include "base/banned.h"
-
-/* The length of the valid UTF-8 sequence at the start of s (RFC 3629 §4), 0 where there is none. */
-static size_t utf8_sequence(struct span s)
-{
-    const unsigned char *p = (const unsigned char *)s.p;
-    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-    if (n == 0 || n > s.len)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    bool is_bad = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-                  (p[0] == 0xf4 && p[1] > 0x8f);
-    return is_bad ? 0 : n;
-}
 
 static enum status check_characters(struct span name, struct err *err)
 {
     for (struct span s = name; s.len;) {
-        size_t n = utf8_sequence(s);
+        size_t bad, n = utf8_sequence_length(s, &bad);
         unsigned char c = (unsigned char)s.p[0];
         bool is_c1 = n == 2 && c == 0xc2 && (unsigned char)s.p[1] < 0xa0;
         if (n == 0)

@@ -10,9 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "store/account.h"
+#include "text/address.h"
 #include "base/banned.h"
-
-enum { LOCAL_PART_MAX = 64, DOMAIN_MAX = 255 }; /* RFC 5321 §4.5.3.1 */
 
 static bool is_plain(char c)
 {

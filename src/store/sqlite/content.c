@@ -157,9 +157,6 @@ enum status content_load(struct txn *t, content_id id, unsigned what, struct are
 /* ---- references ----------------------------------------------------------------------------------------------------
  */
 
-#define RANGE           "mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND flags & ?4 = ?4"
-#define RANGE_VALUES(r) INT((r).mailbox), INT((r).first), INT((r).last), INT((r).mask)
-
 enum status content_retain_range(struct txn *t, struct message_range r, struct err *err)
 {
     return db_run(t->db, err,

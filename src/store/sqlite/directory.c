@@ -15,9 +15,10 @@
 #include "store/account.h"
 #include "store/directory.h"
 #include "store/sqlite/schema.h"
+#include "text/address.h"
 #include "base/banned.h"
 
-enum { CACHE_MAX = 20000, LOCAL_PART_MAX = 64, DOMAIN_MAX = 255 };
+enum { CACHE_MAX = 20000 };
 
 struct cached {
     enum address_kind kind;

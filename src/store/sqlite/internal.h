@@ -142,6 +142,9 @@ struct message_range {
     uint32_t first, last;
     uint64_t mask;
 };
+/* The condition of a range on `message`, and its parameters ?1 to ?4. */
+#define RANGE           "mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND flags & ?4 = ?4"
+#define RANGE_VALUES(r) INT((r).mailbox), INT((r).first), INT((r).last), INT((r).mask)
 enum status content_insert(struct txn *t, const struct content *c, content_id *out, struct err *err);
 /* One more / one less reference for the contents of these messages; contents without one are deleted. */
 enum status content_retain_range(struct txn *t, struct message_range r, struct err *err);

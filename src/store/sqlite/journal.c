@@ -22,9 +22,8 @@ enum status journal_bury_range(struct txn *t, struct txn_mailbox *m, struct mess
 {
     TRY(db_run(t->db, err,
                "INSERT INTO tombstone(mailbox, uid, modseq, removed_utc) SELECT mailbox, uid, ?5, ?6 FROM message"
-               " WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND flags & ?4 = ?4",
-               INT(r.mailbox), INT(r.first), INT(r.last), INT(r.mask), INT(txn_modseq(t)),
-               INT(clock_wall_ms() / 1000)));
+               " WHERE " RANGE,
+               RANGE_VALUES(r), INT(txn_modseq(t)), INT(clock_wall_ms() / 1000)));
     m->row.tombstones += count;
     m->is_dirty = true;
     return ST_OK;

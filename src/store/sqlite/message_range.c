@@ -8,9 +8,6 @@
 #include "store/sqlite/internal.h"
 #include "base/banned.h"
 
-#define RANGE           "mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND flags & ?4 = ?4"
-#define RANGE_VALUES(r) INT((r).mailbox), INT((r).first), INT((r).last), INT((r).mask)
-
 struct totals {
     uint32_t messages, unseen, deleted;
     uint64_t size;
