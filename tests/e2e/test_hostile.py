@@ -98,6 +98,9 @@ def pour(sock, data):
             sock.shutdown(socket.SHUT_WR)
         else:
             sock.settimeout(5)
+            patience = time.monotonic() + 5
+            while not said and listener.is_alive() and time.monotonic() < patience:
+                listener.join(0.05)  # TLS cannot be closed for one direction alone: the greeting must have come before
             listener.join(0.3)
             sock.shutdown(socket.SHUT_RDWR)
     except OSError:
