@@ -8,7 +8,7 @@
 #include "base/banned.h"
 
 struct work {
-    struct span address;    /* canonical local@domain */
+    struct span address; /* canonical local@domain */
     struct span subaddress;
     unsigned depth;
     bool is_local_account;
@@ -60,8 +60,8 @@ static void split(struct span address, struct span *local, struct span *domain)
     *domain = span_skip(address, at + 1);
 }
 
-/* The local part without its subaddress; false where it has none. RFC 5233 §4: the first separator counts, and neither side of it
- * may make the user part empty. */
+/* The local part without its subaddress; false where it has none. RFC 5233 §4: the first separator counts, and neither
+ * side of it may make the user part empty. */
 static bool cut_subaddress(struct span local, struct span separator, struct span *user, struct span *detail)
 {
     if (separator.len == 0)
@@ -188,8 +188,8 @@ static enum status default_domain(struct directory *d, struct arena *a, struct s
     return ST_OK;
 }
 
-enum status route_address(struct directory *d, struct arena *a, const struct mailbox_address *to,
-                          const char *separator, struct route *out, struct err *err)
+enum status route_address(struct directory *d, struct arena *a, const struct mailbox_address *to, const char *separator,
+                          struct route *out, struct err *err)
 {
     struct routing r = {.d = d, .a = a, .separator = span_cstr(separator)};
     struct span domain = SPAN_NONE;

@@ -2,7 +2,8 @@
  * relay_worker.c - see relay_worker.h.
  *
  * Order of what is written, and what a crash between costs:
- *   1. `mail` says 250 (it has the message on disk), then the recipient is settled. A crash between delivers twice; never less than once.
+ *   1. `mail` says 250 (it has the message on disk), then the recipient is settled. A crash between delivers twice;
+ * never less than once.
  *   2. The bounce is put into the queue, then the recipient is settled as failed. A crash between bounces twice.
  */
 #include "smtp/relay_worker.h"
@@ -19,8 +20,8 @@
 #include "base/banned.h"
 
 enum {
-    DUE_AT_ONCE = 100,       /* recipients looked at in one round; the next round follows at once */
-    POLL_SECONDS = 5,        /* the command line may have changed the queue: look at least this often */
+    DUE_AT_ONCE = 100, /* recipients looked at in one round; the next round follows at once */
+    POLL_SECONDS = 5,  /* the command line may have changed the queue: look at least this often */
     OUTSIDE_WAIT_SECONDS = 3600,
 };
 
@@ -37,8 +38,8 @@ struct relay_worker {
 /* What an attempt led to. */
 struct outcome {
     enum queue_state state;
-    bool is_outside;       /* not of our domains */
-    struct span reply;     /* in the arena */
+    bool is_outside;   /* not of our domains */
+    struct span reply; /* in the arena */
 };
 
 static struct span reply_text(struct arena *a, const struct smtp_reply *r)
@@ -71,11 +72,8 @@ static enum status send_body(struct smtp_lease *l, struct span body, struct smtp
 static void hand_over(struct smtp_pool *mail, struct arena *a, const struct queue_message *m,
                       const struct queue_recipient *to, struct span body, struct outcome *o)
 {
-    struct smtp_mail envelope = {.from = m->sender,
-                                 .size = m->size,
-                                 .is_8bit = m->is_8bit,
-                                 .is_smtputf8 = m->is_smtputf8,
-                                 .trace = m->trace};
+    struct smtp_mail envelope = {
+        .from = m->sender, .size = m->size, .is_8bit = m->is_8bit, .is_smtputf8 = m->is_smtputf8, .trace = m->trace};
     struct smtp_lease *lease = NULL;
     struct smtp_reply mail_reply, reply;
     struct err err;

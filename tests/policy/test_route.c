@@ -19,11 +19,16 @@ struct world {
     struct arena arena;
 };
 
-static const char *const domains[] = {"example.test", "lists.example.test", "catch.example.test",
-                                      "empty.example.test", "xn--bcher-kva.example.test"};
+static const char *const domains[] = {"example.test", "lists.example.test", "catch.example.test", "empty.example.test",
+                                      "xn--bcher-kva.example.test"};
 static const char *const accounts[] = {
-    "alice@example.test",       "bob@example.test", "bob+own@example.test", "office@lists.example.test",
-    "alice@catch.example.test", "a b@example.test", "alice@xn--bcher-kva.example.test",
+    "alice@example.test",
+    "bob@example.test",
+    "bob+own@example.test",
+    "office@lists.example.test",
+    "alice@catch.example.test",
+    "a b@example.test",
+    "alice@xn--bcher-kva.example.test",
 };
 static const char *const aliases[][2] = {
     /* one step */
@@ -389,8 +394,8 @@ static void a_route_leaves_little(void **state)
         snprintf(address, sizeof address, "neighbour%d@example.test", i);
         must(directory_account_add(w->directory, span_cstr(address), &err), &err);
     }
-    static const char *const cases[] = {"alice@example.test", "alice+x@example.test", "team@example.test",
-                                        "postmaster@example.test", "nobody@example.test", "alice@outside.test"};
+    static const char *const cases[] = {"alice@example.test",      "alice+x@example.test", "team@example.test",
+                                        "postmaster@example.test", "nobody@example.test",  "alice@outside.test"};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         AUTO_ARENA a = ARENA_INIT;
         struct mailbox_address to = address_of(cases[i]);

@@ -110,7 +110,8 @@ static void an_older_layout_is_migrated(void **state)
     directory_free(&s->d);
     sqlite3 *db;
     assert_int_equal(sqlite3_open(s->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "DROP INDEX account_domain; PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "DROP INDEX account_domain; PRAGMA user_version = 1", NULL, NULL, NULL),
+                     SQLITE_OK);
     sqlite3_close(db);
     MUST(directory_open(s->path, false, &s->d, &err));
     assert_int_equal(look_up(s, "alice", "example.test").kind, ADDRESS_ACCOUNT);
