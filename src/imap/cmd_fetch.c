@@ -37,14 +37,14 @@ void fetch_cursor_advance(struct fetch_cursor *c)
 /* ---- \Seen --------------------------------------------------------------------------------------------------- */
 
 /* The uids of the messages that come next and have no \Seen yet. */
-static struct seqset *unseen_ahead(struct fetch_job *job, struct arena *a)
+static struct seqset *unseen_ahead(const struct imap *im, struct fetch_job *job, struct arena *a)
 {
     struct seqset *uids = seqset_new(a);
     struct fetch_cursor ahead = job->at;
     uint64_t bytes = 0;
     uint32_t seq;
     for (size_t n = 0; n < FETCH_SEEN_MESSAGES && bytes < FETCH_SEEN_BYTES && (seq = fetch_cursor_seq(&ahead)); n++) {
-        const struct view_message *m = view_message(ahead.view, seq);
+        const struct view_message *m = imap_told_message(im, seq);
         fetch_cursor_advance(&ahead);
         bytes += m->size;
         job->seen_uid = m->uid;
@@ -69,7 +69,7 @@ static enum status add_seen(struct imap *im, const struct seqset *uids, struct e
 static void set_seen_ahead(struct imap *im, struct imap_call *call, struct fetch_job *job)
 {
     struct err err;
-    struct seqset *uids = unseen_ahead(job, &call->arena);
+    struct seqset *uids = unseen_ahead(im, job, &call->arena);
     if (uids->count == 0)
         return;
     if (add_seen(im, uids, &err) != ST_OK) {

@@ -72,6 +72,13 @@ enum status imap_need_keywords(struct imap *im, struct imap_call *call, struct e
     return ST_OK;
 }
 
+const struct view_message *imap_told_message(const struct imap *im, uint32_t seq)
+{
+    const struct view_message *m = view_message(im->view, seq);
+    uint32_t newer = im->told_flags ? view_seq_of(im->told_flags, m->uid) : 0;
+    return newer ? view_message(im->told_flags, newer) : m;
+}
+
 /* The client has been told newer flags than those of its view: what the command added goes on top of these. */
 static uint64_t newest_flags(const struct imap *im, uint32_t uid, uint64_t flags)
 {

@@ -34,7 +34,7 @@ enum status search_prepare(struct txn *txn, struct search_key *key, struct err *
 static void begin_message(struct search_matcher *s, uint32_t seq)
 {
     s->seq = seq;
-    s->message = view_message(s->im->view, seq);
+    s->message = imap_told_message(s->im, seq);
     if (!s->has_forms)
         return;
     s->has_forms = s->has_header = s->has_text = false;

@@ -158,6 +158,9 @@ enum status imap_flag_bits(struct txn *t, const struct imap_flags *flags, bool m
 enum status imap_need_keywords(struct imap *im, struct imap_call *call, struct err *err);
 void imap_write_flags(struct imap *im, const struct imap_call *call, uint32_t uid, uint64_t flags, struct strbuf *out);
 bool imap_is_recent(const struct imap *im, uint32_t uid);
+/* Message seq of im->view with the flags that the client has been told, which may be newer than the view's
+ * (im->told_flags). */
+const struct view_message *imap_told_message(const struct imap *im, uint32_t seq);
 
 /* The client's view of the selected mailbox; already there for rows with IMAP_NEEDS_VIEW. */
 enum status imap_load_view(struct imap *im, struct err *err);
