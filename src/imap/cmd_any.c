@@ -1,5 +1,5 @@
 /*
- * cmd_any.c - commands that need no mailbox: CAPABILITY, NOOP (and CHECK), LOGOUT, ID, ENABLE, NAMESPACE.
+ * cmd_any.c - commands that need no mailbox: CAPABILITY, NOOP (and CHECK), LOGOUT, ID, NAMESPACE.
  */
 #include "imap/commands.h"
 #include "imap/internal.h"
@@ -54,18 +54,6 @@ enum status cmd_id(struct imap *im, struct imap_call *call, struct err *err)
     }
     TRY(args_end(args, err));
     imap_untagged(im, "ID (\"name\" \"Tassis\" \"version\" \"%s\")", TASSIS_VERSION);
-    return ST_OK;
-}
-
-/* RFC 5161: names that mean nothing here are passed over; there is nothing yet that would have to be enabled. */
-enum status cmd_enable(struct imap *im, struct imap_call *call, struct err *err)
-{
-    do {
-        struct span name;
-        TRY(args_sp(&call->args, err));
-        TRY(args_atom(&call->args, &name, err));
-    } while (!args_at_end(&call->args));
-    imap_untagged(im, "ENABLED");
     return ST_OK;
 }
 

@@ -47,7 +47,7 @@ static struct line *add_line(struct arena *a, struct lines *lines, struct span n
 
 /* ---- writing -------------------------------------------------------------------------------------------------- */
 
-static void write_line(const struct lines *lines, const struct line *line, struct strbuf *out)
+static void write_line(const struct imap *im, const struct lines *lines, const struct line *line, struct strbuf *out)
 {
     strbuf_addf(out, "* %s (", lines->is_lsub ? "LSUB" : "LIST");
     if (line->is_noselect)
@@ -57,7 +57,7 @@ static void write_line(const struct lines *lines, const struct line *line, struc
     if (!lines->is_lsub && imap_use_name(line->use))
         strbuf_addf(out, " \\%s", imap_use_name(line->use));
     strbuf_add_cstr(out, ") \"/\" ");
-    imap_write_name(line->name, out);
+    imap_write_name(im, line->name, out);
     strbuf_add_cstr(out, "\r\n");
 }
 
@@ -67,7 +67,7 @@ static enum status write_lines(struct imap *im, struct imap_call *call, bool *is
     struct strbuf *out = imap_out(im);
     (void)err;
     while (lines->written < lines->count && out->len < SESSION_OUT_HIGH)
-        write_line(lines, &lines->items[lines->written++], out);
+        write_line(im, lines, &lines->items[lines->written++], out);
     *is_done = lines->written == lines->count;
     return ST_OK;
 }

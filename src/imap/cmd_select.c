@@ -3,22 +3,26 @@
  */
 #include "imap/commands.h"
 #include "imap/internal.h"
+#include "imap/names.h"
 #include "base/banned.h"
 
-static enum status find(struct imap *im, struct imap_call *call, struct span name, struct mailbox *m, struct err *err)
+static enum status find(struct imap *im, struct imap_call *call, struct span name, struct mailbox *m,
+                        bool *has_children, struct err *err)
 {
     AUTO(txn) txn = NULL;
     TRY(store_begin(im->account, TXN_READ, &txn, err));
     TRY(mailbox_find(txn, name, &call->arena, m, err));
     if (m->is_noselect)
         return err_set(err, ST_NOTFOUND, "this name only holds other mailboxes");
+    if (imap_has(im, IMAP_REV2))
+        TRY(mailbox_has_children(txn, m->name, has_children, err));
     return ST_OK;
 }
 
-/* The first unseen message is told where it costs nothing to find. */
+/* The first unseen message is told where it costs nothing to find; to IMAP4rev2 never (RFC 9051 Appendix E.11). */
 static enum status write_unseen(struct imap *im, const struct mailbox *m, struct err *err)
 {
-    if (m->unseen == 0)
+    if (m->unseen == 0 || imap_has(im, IMAP_REV2))
         return ST_OK;
     AUTO(view) loaded = view_peek(im->account, im->mailbox);
     if (!loaded && m->messages > IMAP_SELECT_VIEW_MAX)
@@ -41,6 +45,22 @@ static uint32_t count_recent(const struct imap *im, const struct mailbox *m)
     return n < m->messages ? n : m->messages;
 }
 
+/* RFC 9051 §6.3.2: the LIST response of the mailbox, with the name that the client used where it is another. */
+static void write_list(struct imap *im, const struct imap_call *call, const struct mailbox *m)
+{
+    struct strbuf *out = imap_out(im);
+    strbuf_add_cstr(out, "* LIST (");
+    imap_write_attributes(m, out);
+    strbuf_add_cstr(out, ") \"/\" ");
+    imap_write_name(im, m->name, out);
+    if (!span_eq(call->args.as_sent, m->name)) {
+        strbuf_add_cstr(out, " (\"OLDNAME\" (");
+        imap_write_name(im, call->args.as_sent, out);
+        strbuf_add_cstr(out, "))");
+    }
+    strbuf_add_cstr(out, "\r\n");
+}
+
 static enum status open_mailbox(struct imap *im, struct imap_call *call, bool is_read_only, struct err *err)
 {
     struct span name;
@@ -48,10 +68,14 @@ static enum status open_mailbox(struct imap *im, struct imap_call *call, bool is
     TRY(args_mailbox(&call->args, &name, err));
     TRY(args_end(&call->args, err));
 
+    if (im->state == IMAP_SELECTED) /* RFC 7162 §3.2.11, RFC 9051 §7.1: whatever is enabled */
+        imap_untagged(im, "OK [CLOSED] Previous mailbox is now closed");
     imap_deselect(im); /* also where the new one cannot be selected */
     struct mailbox m;
-    TRY(find(im, call, name, &m, err));
+    bool has_children = false;
+    TRY(find(im, call, name, &m, &has_children, err));
     TRY(imap_select(im, &m, is_read_only, &call->arena, &m, err));
+    m.has_children = has_children;
 
     enum status st = imap_need_keywords(im, call, err);
     if (st == ST_OK) {
@@ -62,7 +86,10 @@ static enum status open_mailbox(struct imap *im, struct imap_call *call, bool is
         imap_deselect(im);
         return st;
     }
-    imap_untagged(im, "%u RECENT", count_recent(im, &m));
+    if (imap_has(im, IMAP_REV2))
+        write_list(im, call, &m);
+    else
+        imap_untagged(im, "%u RECENT", count_recent(im, &m));
     imap_untagged(im, "OK [UIDVALIDITY %u] UIDs are valid", m.uidvalidity);
     imap_untagged(im, "OK [UIDNEXT %u] Predicted next UID", m.uidnext);
     imap_set_code(call, is_read_only ? "READ-ONLY" : "READ-WRITE");

@@ -1,42 +1,15 @@
 /*
- * cmd_status.c - STATUS (RFC 3501 §6.3.10), from the mailbox's counters.
+ * cmd_status.c - STATUS (RFC 3501 §6.3.10, RFC 9051 §6.3.11), from the mailbox's counters: a row for each item.
  */
 #include "imap/commands.h"
 #include "imap/internal.h"
 #include "imap/names.h"
+#include "imap/status.h"
 #include "base/banned.h"
-
-enum status_item { ITEM_MESSAGES, ITEM_RECENT, ITEM_UIDNEXT, ITEM_UIDVALIDITY, ITEM_UNSEEN, ITEM_COUNT };
-static const char *const item_names[ITEM_COUNT] = {"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN"};
-
-static enum status read_item(struct imap_args *args, enum status_item *item, struct err *err)
-{
-    for (int i = 0; i < ITEM_COUNT; i++)
-        if (args_take_word(args, item_names[i])) {
-            *item = (enum status_item)i;
-            return ST_OK;
-        }
-    return args_expected(args, "a STATUS item", err);
-}
-
-static enum status read_items(struct imap_args *args, unsigned *items, struct err *err)
-{
-    *items = 0;
-    TRY(args_list_open(args, err));
-    for (size_t n = 0;; n++) {
-        bool is_more;
-        enum status_item item;
-        TRY(args_list_next(args, n, &is_more, err));
-        if (!is_more)
-            return *items ? ST_OK : err_set(err, ST_SYNTAX, "expected a STATUS item");
-        TRY(read_item(args, &item, err));
-        *items |= 1u << item;
-    }
-}
 
 /* Messages that the next session to select the mailbox would have as \Recent. A large mailbox is not loaded to leave
  * out those that are gone already. */
-static uint32_t count_recent(struct imap *im, const struct mailbox *m)
+static uint64_t recent(struct imap *im, const struct mailbox *m)
 {
     if (m->recent_from >= m->uidnext)
         return 0;
@@ -48,14 +21,106 @@ static uint32_t count_recent(struct imap *im, const struct mailbox *m)
     return at_most < m->messages ? at_most : m->messages;
 }
 
+static uint64_t messages(struct imap *im, const struct mailbox *m)
+{
+    (void)im;
+    return m->messages;
+}
+
+static uint64_t uidnext(struct imap *im, const struct mailbox *m)
+{
+    (void)im;
+    return m->uidnext;
+}
+
+static uint64_t uidvalidity(struct imap *im, const struct mailbox *m)
+{
+    (void)im;
+    return m->uidvalidity;
+}
+
+static uint64_t unseen(struct imap *im, const struct mailbox *m)
+{
+    (void)im;
+    return m->unseen;
+}
+
+static uint64_t deleted(struct imap *im, const struct mailbox *m)
+{
+    (void)im;
+    return m->deleted;
+}
+
+static uint64_t size(struct imap *im, const struct mailbox *m)
+{
+    (void)im;
+    return m->size_bytes;
+}
+
+static const struct {
+    const char *name;
+    const char *rfc;
+    uint64_t (*value)(struct imap *im, const struct mailbox *m);
+} items[] = {
+    /* clang-format off */
+    { "MESSAGES",    "3501 §6.3.10", messages },
+    { "RECENT",      "3501 §6.3.10", recent },
+    { "UIDNEXT",     "3501 §6.3.10", uidnext },
+    { "UIDVALIDITY", "3501 §6.3.10", uidvalidity },
+    { "UNSEEN",      "3501 §6.3.10", unseen },
+    { "DELETED",     "9051 §6.3.11", deleted },
+    { "SIZE",        "8438",         size },
+    /* clang-format on */
+};
+enum { ITEM_COUNT = sizeof items / sizeof *items };
+
+static enum status read_item(struct imap_args *args, status_items *out, struct err *err)
+{
+    for (unsigned i = 0; i < ITEM_COUNT; i++)
+        if (args_take_word(args, items[i].name)) {
+            *out |= 1u << i;
+            return ST_OK;
+        }
+    return args_expected(args, "a STATUS item", err);
+}
+
+enum status imap_args_status_items(struct imap *im, struct imap_args *args, status_items *out, struct err *err)
+{
+    (void)im;
+    *out = 0;
+    TRY(args_list_open(args, err));
+    for (size_t n = 0;; n++) {
+        bool is_more;
+        TRY(args_list_next(args, n, &is_more, err));
+        if (!is_more)
+            return *out ? ST_OK : err_set(err, ST_SYNTAX, "expected a STATUS item");
+        TRY(read_item(args, out, err));
+    }
+}
+
+void imap_write_status_line(struct imap *im, const struct mailbox *m, status_items wanted)
+{
+    struct strbuf *out = imap_out(im);
+    strbuf_add_cstr(out, "* STATUS ");
+    imap_write_name(im, m->name, out);
+    const char *before = " (";
+    for (unsigned i = 0; i < ITEM_COUNT; i++)
+        if (wanted >> i & 1) {
+            strbuf_addf(out, "%s%s ", before, items[i].name);
+            strbuf_add_u64(out, items[i].value(im, m));
+            before = " ";
+        }
+    strbuf_add_cstr(out, ")\r\n");
+}
+
 enum status cmd_status(struct imap *im, struct imap_call *call, struct err *err)
 {
     struct span name;
-    unsigned items;
+    status_items wanted;
     TRY(args_sp(&call->args, err));
     TRY(args_mailbox(&call->args, &name, err));
     TRY(args_sp(&call->args, err));
-    TRY(read_items(&call->args, &items, err));
+    TRY(imap_args_status_items(im, &call->args, &wanted, err));
     TRY(args_end(&call->args, err));
 
     AUTO(txn) txn = NULL;
@@ -65,19 +130,6 @@ enum status cmd_status(struct imap *im, struct imap_call *call, struct err *err)
     txn_free(&txn);
     if (m.is_noselect)
         return err_set(err, ST_NOTFOUND, "this name only holds other mailboxes");
-
-    struct strbuf *out = imap_out(im);
-    strbuf_add_cstr(out, "* STATUS ");
-    imap_write_name(m.name, out);
-    uint32_t values[ITEM_COUNT] = {m.messages, items & 1u << ITEM_RECENT ? count_recent(im, &m) : 0, m.uidnext,
-                                   m.uidvalidity, m.unseen};
-    char before = '(';
-    strbuf_add_char(out, ' ');
-    for (int i = 0; i < ITEM_COUNT; i++)
-        if (items & 1u << i) {
-            strbuf_addf(out, "%c%s %u", before, item_names[i], values[i]);
-            before = ' ';
-        }
-    strbuf_add_cstr(out, ")\r\n");
+    imap_write_status_line(im, &m, wanted);
     return ST_OK;
 }

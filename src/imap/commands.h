@@ -11,8 +11,9 @@ IMAP_RUN(cmd_capability);
 IMAP_RUN(cmd_noop); /* CHECK, too */
 IMAP_RUN(cmd_logout);
 IMAP_RUN(cmd_id);
-IMAP_RUN(cmd_enable);
 IMAP_RUN(cmd_namespace);
+/* cmd_enable.c */
+IMAP_RUN(cmd_enable);
 /* cmd_login.c */
 IMAP_RUN(cmd_starttls);
 IMAP_RUN(cmd_authenticate);

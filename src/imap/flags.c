@@ -101,7 +101,7 @@ void imap_write_flag_list(const struct imap *im, const struct imap_call *call, u
     for (size_t i = 0; i < SYSTEM_FLAG_COUNT; i++)
         if (flags & system_flags[i].bit)
             add_item(out, &n, span_cstr(system_flags[i].name));
-    if (imap_is_recent(im, uid))
+    if (im->recent_count && imap_is_recent(im, uid) && !imap_has(im, IMAP_REV2))
         add_item(out, &n, SPAN("\\Recent"));
     for (size_t k = 0; k < call->keyword_count && flags >> FLAG_KEYWORD_SHIFT; k++)
         if (flags >> (FLAG_KEYWORD_SHIFT + k) & 1)

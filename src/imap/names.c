@@ -25,8 +25,20 @@ enum special_use imap_use_named(struct span attribute)
     return USE_NONE;
 }
 
-void imap_write_name(struct span name, struct strbuf *out)
+void imap_write_attributes(const struct mailbox *m, struct strbuf *out)
 {
+    strbuf_add_cstr(out, m->is_noselect ? "\\Noselect " : "");
+    strbuf_add_cstr(out, m->has_children ? "\\HasChildren" : "\\HasNoChildren");
+    if (imap_use_name(m->use))
+        strbuf_addf(out, " \\%s", imap_use_name(m->use));
+}
+
+void imap_write_name(const struct imap *im, struct span name, struct strbuf *out)
+{
+    if (imap_has(im, IMAP_UTF8)) {
+        imap_utf8_string_write(name, out);
+        return;
+    }
     AUTO_STRBUF wire = STRBUF_INIT;
     mutf7_encode(name, &wire);
     imap_string_write(strbuf_span(&wire), out);

@@ -61,7 +61,7 @@ static enum status read_mailbox(struct imap *im, struct arena *a, struct mailbox
     TRY(store_begin(im->account, TXN_READ, &txn, err));
     TRY(mailbox_get(txn, im->mailbox, a, m, err));
     uint32_t first = m->recent_from;
-    if (first >= m->uidnext)
+    if (first >= m->uidnext || imap_has(im, IMAP_REV2)) /* which has no \Recent: others may have them */
         return ST_OK;
     if (!im->is_read_only) {
         txn_free(&txn);

@@ -91,6 +91,13 @@ struct imap_call {
     const char *bye;    /* said after the tagged response; the session closes then */
 };
 
+/* What the client has switched on (cmd_enable.c); bits of im->enabled. A session of IMAP4rev1 that enables nothing sees
+ * nothing of them. */
+enum imap_feature {
+    IMAP_REV2 = 1, /* IMAP4rev2: RFC 9051 Appendix E says what differs */
+    IMAP_UTF8 = 2, /* UTF-8 in quoted strings, mailbox names are UTF-8; with IMAP4rev2 or UTF8=ACCEPT */
+};
+
 /* What the bytes that come in are. */
 enum imap_mode {
     IMAP_MODE_COMMAND,
@@ -104,6 +111,7 @@ struct imap {
     struct session *session;
     enum imap_state state;
     enum imap_mode mode;
+    unsigned enabled;       /* enum imap_feature */
     struct imap_call *call; /* only while a command runs or receives its body */
     char *tag;              /* of IDLE or AUTHENTICATE between lines */
 
@@ -121,11 +129,11 @@ struct imap {
     uint32_t keywords_told;  /* 1 + how many keywords the last FLAGS response named; 0: there was none */
     struct seqrange *recent; /* uids that are \Recent in this session, ascending */
     uint32_t recent_count;
-    bool is_read_only;       /* EXAMINE */
+    bool is_read_only; /* EXAMINE */
     struct watcher watcher;
     bool is_watching;
-    _Atomic bool has_news;   /* set by the hub: the mailbox has changed */
-    _Atomic bool is_idling;  /* news are to be told at once */
+    _Atomic bool has_news;  /* set by the hub: the mailbox has changed */
+    _Atomic bool is_idling; /* news are to be told at once */
 
     unsigned bad_in_a_row; /* commands answered with BAD */
     /* before login */
@@ -138,6 +146,10 @@ struct imap {
 static inline struct strbuf *imap_out(struct imap *im)
 {
     return session_output(im->session);
+}
+static inline bool imap_has(const struct imap *im, enum imap_feature feature)
+{
+    return im->enabled & feature;
 }
 static inline const struct mail_app *imap_mail_app(const struct imap *im)
 {

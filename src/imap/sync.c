@@ -168,7 +168,8 @@ static void write_arrived(struct imap *im, struct imap_news *news)
     if (news->diff.added_uids->count == 0)
         return;
     write_numbered(imap_out(im), view_count(news->to), " EXISTS\r\n");
-    write_numbered(imap_out(im), imap_recent_count(im, news->to), " RECENT\r\n");
+    if (!imap_has(im, IMAP_REV2))
+        write_numbered(imap_out(im), imap_recent_count(im, news->to), " RECENT\r\n");
 }
 
 static uint64_t flags_after(const struct imap_own_change *own, uint64_t flags)
@@ -206,7 +207,7 @@ static void write_flags_of(struct imap *im, const struct imap_call *call, uint32
         return;
     struct strbuf *out = imap_out(im);
     write_numbered(out, seq, " FETCH (");
-    if (call->is_uid) {
+    if (call->is_uid || imap_has(im, IMAP_REV2)) { /* RFC 9051 Appendix E.21 */
         strbuf_add_cstr(out, "UID ");
         strbuf_add_u64(out, uid);
         strbuf_add_char(out, ' ');

@@ -40,7 +40,7 @@ static const struct imap_command commands[] = {
     { "UNSUBSCRIBE",  AUTH,     0,                         NULL,                 "3501 §6.3.7",        cmd_unsubscribe },
     { "LIST",         AUTH,     0,                         "SPECIAL-USE",        "3501 §6.3.8, 6154",  cmd_list },
     { "LSUB",         AUTH,     0,                         NULL,                 "3501 §6.3.9",        cmd_lsub },
-    { "STATUS",       AUTH,     0,                         NULL,                 "3501 §6.3.10",       cmd_status },
+    { "STATUS",       AUTH,     0,                         "STATUS=SIZE",        "3501 §6.3.10, 8438", cmd_status },
     { "APPEND",       AUTH,     BODY | TRYCREATE,          NULL,                 "3501 §6.3.11",       cmd_append },
     { "NAMESPACE",    AUTH,     0,                         "NAMESPACE",          "2342",               cmd_namespace },
     { "IDLE",         AUTH,     0,                         "IDLE",               "2177",               cmd_idle },
@@ -63,8 +63,19 @@ static const struct imap_command commands[] = {
 /* clang-format on */
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
-/* What is not a command of its own: literals (RFC 7888), the attributes that LIST always tells (RFC 3348). */
-static const char *const always[] = {"IMAP4rev1", "LITERAL+", "CHILDREN"};
+/* Capabilities that are no command's own, and the states in which they are told. */
+static const struct {
+    const char *name;
+    const char *rfc;
+    unsigned states;
+} others[] = {
+    /* clang-format off */
+    { "IMAP4rev1", "3501",  ANY  },
+    { "IMAP4rev2", "9051",  ANY  },
+    { "LITERAL+",  "7888",  ANY  },
+    { "CHILDREN",  "3348",  AUTH },
+    /* clang-format on */
+};
 
 const struct imap_command *imap_command_find(struct span name)
 {
@@ -88,8 +99,9 @@ static bool is_offered(const struct imap *im, const struct imap_command *c)
 
 void imap_write_capabilities(const struct imap *im, struct strbuf *out)
 {
-    for (size_t i = 0; i < sizeof always / sizeof *always; i++)
-        strbuf_addf(out, "%s%s", i ? " " : "", always[i]);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (others[i].states & im->state)
+            strbuf_addf(out, "%s%s", i ? " " : "", others[i].name);
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (is_offered(im, &commands[i]))
             strbuf_addf(out, " %s", commands[i].capability);

@@ -265,6 +265,7 @@ static enum status mailbox_name(struct imap_args *args, struct span wire, struct
             return err_set(err, ST_SYNTAX, "mailbox name is not modified UTF-7");
         *out = arena_strbuf(args->arena, &name);
     }
+    args->as_sent = *out;
     if (span_ieq(*out, SPAN("INBOX")))
         *out = SPAN("INBOX");
     return ST_OK;

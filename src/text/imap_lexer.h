@@ -30,6 +30,7 @@ struct imap_args {
     struct span rest;    /* not read yet */
     struct arena *arena; /* for what is made while reading */
     unsigned depth;      /* parentheses open */
+    struct span as_sent; /* the mailbox name read last, in UTF-8, before INBOX was put in capitals */
     bool is_utf8;        /* UTF8=ACCEPT or IMAP4rev2 is enabled: mailbox names are UTF-8, not modified UTF-7 */
 };
 

@@ -7,16 +7,17 @@
  */
 #include "text/imap_structure.h"
 #include "text/address.h"
+#include "text/charset.h"
 #include "text/header.h"
 #include "base/banned.h"
 
-void imap_string_write(struct span s, struct strbuf *out)
+static void string_write(struct span s, bool is_8bit_quotable, struct strbuf *out)
 {
     bool is_quotable = true;
     size_t nuls = 0, escapes = 0;
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.p[i];
-        if (c >= 0x80 || c == '\r' || c == '\n')
+        if ((c >= 0x80 && !is_8bit_quotable) || c == '\r' || c == '\n')
             is_quotable = false;
         nuls += c == '\0';
         escapes += c == '"' || c == '\\';
@@ -41,6 +42,16 @@ void imap_string_write(struct span s, struct strbuf *out)
     }
     if (is_quotable)
         strbuf_add_char(out, '"');
+}
+
+void imap_string_write(struct span s, struct strbuf *out)
+{
+    string_write(s, false, out);
+}
+
+void imap_utf8_string_write(struct span s, struct strbuf *out)
+{
+    string_write(s, utf8_is_valid(s), out);
 }
 
 void imap_nstring_write(bool has, struct span s, struct strbuf *out)

@@ -24,5 +24,7 @@ void imap_body_write(struct arena *a, const struct mime_message *m, struct span 
 /* A string: quoted where RFC 3501 §4.3 allows it (7-bit, no CR, LF), else a literal. NULs are dropped, IMAP has none.
  */
 void imap_string_write(struct span s, struct strbuf *out);
-/* The same, NIL where there is none. */
+/* As imap_string_write(), where UTF-8 may be quoted too (RFC 9051 §9, RFC 6855 §3: utf8-quoted). */
+void imap_utf8_string_write(struct span s, struct strbuf *out);
+/* As imap_string_write(), NIL where there is none. */
 void imap_nstring_write(bool has, struct span s, struct strbuf *out);

@@ -11,9 +11,7 @@ static void test_any_state(void **state)
 {
     (void)state;
     play("A> a1 CAPABILITY\n"
-         "A< * CAPABILITY IMAP4rev1 LITERAL+ CHILDREN ID ENABLE CREATE-SPECIAL-USE SPECIAL-USE NAMESPACE IDLE UNSELECT "
-         "UIDPLUS "
-         "MOVE\n"
+         "A< * CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ ~ ENABLE ~ IDLE ~\n"
          "A< a1 OK CAPABILITY completed\n"
          "A> a2 noop\n"
          "A< a2 OK NOOP completed\n"
@@ -334,6 +332,7 @@ static void test_select(void **state)
                    "B...\n"
                    "B< b1 OK ~\n"
                    "A> a5 SELECT nowhere\n"
+                   "A< * OK [CLOSED] ~\n"
                    "A< a5 NO [NONEXISTENT] ~\n"
                    "A> a6 FETCH 1 FLAGS\n"
                    "A< a6 BAD select a mailbox first\n"

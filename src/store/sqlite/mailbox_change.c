@@ -133,7 +133,7 @@ static void children_of(struct txn *t, struct span name, struct span *from, stru
     *to = arena_printf(&t->arena, "%.*s0", SPAN_ARG(name));
 }
 
-static enum status has_children(struct txn *t, struct span name, bool *out, struct err *err)
+enum status mailbox_has_children(struct txn *t, struct span name, bool *out, struct err *err)
 {
     struct span from, to;
     int64_t n;
@@ -162,7 +162,7 @@ enum status mailbox_delete(struct txn *t, struct span name, struct err *err)
     struct txn_mailbox *m;
     TRY(txn_mailbox(t, (uint64_t)id, &m, err));
     bool is_parent;
-    TRY(has_children(t, name, &is_parent, err));
+    TRY(mailbox_has_children(t, name, &is_parent, err));
     if (is_parent && m->row.is_noselect)
         return err_set(err, ST_DENIED, "the mailbox has children");
 
