@@ -312,21 +312,113 @@ enum status credentials_set_password(struct credentials *c, struct span account,
     return st;
 }
 
-enum status credentials_set_verifier(struct credentials *c, struct span account, struct span verifier, struct err *err)
+/* The string without its {SCHEME}, if it can be one of crypt(5). */
+static enum status bare_verifier(struct span verifier, struct span *bare, struct err *err)
 {
-    struct span bare;
-    if (!strip_scheme(verifier, &bare))
+    if (!strip_scheme(verifier, bare))
         return err_set(err, ST_UNSUPPORTED, "the verifier's {SCHEME} is not one of crypt(5)");
-    if (bare.len == 0 || bare.len > VERIFIER_MAX || span_find_byte(bare, '\0', 0) != SPAN_NPOS)
+    if (bare->len == 0 || bare->len > VERIFIER_MAX || span_find_byte(*bare, '\0', 0) != SPAN_NPOS)
         return err_set(err, ST_UNSUPPORTED, "the verifier is not a crypt(5) string");
+    return ST_OK;
+}
+
+/* One trial shows that crypt_r knows the method and makes strings of this length: else nobody could ever log in. */
+static enum status try_verifier(struct span bare, struct err *err)
+{
     char *z = mem_cstr(bare.p, bare.len);
-    /* One trial shows that crypt_r knows the method and makes strings of this length: else nobody could ever log in. */
     char *trial = crypt_new(SPAN("trial"), z);
     enum status st = trial && strlen(trial) == bare.len
-                         ? lock_and_store(c, account, z, err)
+                         ? ST_OK
                          : err_set(err, ST_UNSUPPORTED, "the verifier is not a crypt(5) string of a known method");
     free(trial);
     free(z);
+    return st;
+}
+
+enum status credentials_set_verifier(struct credentials *c, struct span account, struct span verifier, struct err *err)
+{
+    struct span bare;
+    TRY(bare_verifier(verifier, &bare, err));
+    TRY(try_verifier(bare, err));
+    char *z = mem_cstr(bare.p, bare.len);
+    enum status st = lock_and_store(c, account, z, err);
+    free(z);
+    return st;
+}
+
+/* ---- many at once ------------------------------------------------------------------------------------------------ */
+
+/* Method, cost and length: "$2y$10$" of "$2y$10$salt…", "$6$" of "$6$salt$…", "$6$rounds=5000$" of "$6$rounds=5000$…".
+ */
+static void verifier_form(struct span bare, struct strbuf *form)
+{
+    struct span rest = bare.len && bare.p[0] == '$' ? span_skip(bare, 1) : SPAN_NONE, part;
+    strbuf_clear(form);
+    strbuf_addf(form, "%zu", bare.len);
+    for (size_t i = 0; span_find_byte(rest, '$', 0) != SPAN_NPOS && span_cut(&rest, '$', &part); i++) {
+        bool is_cost = part.len == 2 || span_find_byte(part, '=', 0) != SPAN_NPOS;
+        if (i > 0 && !is_cost)
+            break;
+        strbuf_add_char(form, '$');
+        strbuf_add(form, part);
+    }
+}
+
+enum status credentials_check_forms(const struct credential *list, size_t count, size_t *at, struct err *err)
+{
+    AUTO_STRBUF form = STRBUF_INIT;
+    struct map *tried = map_new();
+    struct span bare;
+    enum status st = ST_OK;
+    for (size_t i = 0; st == ST_OK && i < count; i++) {
+        *at = i;
+        st = bare_verifier(list[i].verifier, &bare, err);
+        if (st != ST_OK)
+            break;
+        verifier_form(bare, &form);
+        if (!map_get(tried, strbuf_span(&form)))
+            st = try_verifier(bare, err);
+        map_put(tried, strbuf_span(&form), tried); /* any value: a set */
+    }
+    map_free(&tried);
+    return st;
+}
+
+static enum status store_all(struct credentials *c, const struct credential *list, size_t count, struct err *err)
+{
+    struct span bare;
+    for (size_t i = 0; i < count; i++) {
+        if (!strip_scheme(list[i].verifier, &bare))
+            return err_set(err, ST_UNSUPPORTED, "the verifier's {SCHEME} is not one of crypt(5)");
+        char *z = mem_cstr(bare.p, bare.len);
+        enum status st = store_verifier(c, list[i].account, z, err);
+        free(z);
+        if (st != ST_OK)
+            return st;
+    }
+    return ST_OK;
+}
+
+static enum status store_as_one(struct credentials *c, const struct credential *list, size_t count, struct err *err)
+{
+    if (sqlite3_exec(c->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+        return sql_error(c, err);
+    enum status st = store_all(c, list, count, err);
+    if (st == ST_OK && sqlite3_exec(c->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+        st = sql_error(c, err);
+    if (st != ST_OK)
+        sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+    return st;
+}
+
+enum status credentials_set_verifiers(struct credentials *c, const struct credential *list, size_t count,
+                                      struct err *err)
+{
+    pthread_mutex_lock(&c->lock);
+    enum status st = store_as_one(c, list, count, err);
+    cache_clear(c);
+    c->generation++;
+    pthread_mutex_unlock(&c->lock);
     return st;
 }
 

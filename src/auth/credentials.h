@@ -18,6 +18,15 @@ enum { PASSWORD_MAX = 511 }; /* what crypt_r takes */
 enum status credentials_set_password(struct credentials *c, struct span account, struct span password, struct err *err);
 /* A ready verifier from another server; ST_UNSUPPORTED where crypt(3) does not know its form. */
 enum status credentials_set_verifier(struct credentials *c, struct span account, struct span verifier, struct err *err);
+/* Many at once. The slow trial that shows that crypt(3) knows a form is made once for each form; after an error *at is
+ * the index of the one that it is about. Touches no file. */
+struct credential {
+    struct span account, verifier;
+};
+enum status credentials_check_forms(const struct credential *list, size_t count, size_t *at, struct err *err);
+/* Of a list that credentials_check_forms() found good: all or none. */
+enum status credentials_set_verifiers(struct credentials *c, const struct credential *list, size_t count,
+                                      struct err *err);
 enum status credentials_remove(struct credentials *c, struct span account, struct err *err);
 /* ST_DENIED for a wrong password and for an unknown account alike, after the same work. Slow by intention, but for a
  * password that was right in the last minutes (kept as a keyed hash in memory; dropped as soon as the file changes). */

@@ -41,6 +41,9 @@ enum status cli_address(struct cli *c, const char *word, bool is_catch_all_allow
 enum status cli_domain(struct cli *c, const char *word, struct span *out, struct err *err);
 struct directory;
 enum status cli_directory(struct cli *c, struct directory **out, struct err *err);
+struct credentials;
+enum status cli_credentials(struct cli *c, struct credentials **out, struct err *err); /* as the role vault from here */
+enum status account_import(struct cli *c, struct err *err);                            /* cli_import.c */
 
 /* Prints a list: JSON as it is, else each object's values in the order of `keys`, separated by tabs. Takes the
  * reference. */

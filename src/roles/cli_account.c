@@ -77,7 +77,7 @@ static enum status get_secret(const struct cli *c, struct secret *s, struct err 
     return ST_OK;
 }
 
-static enum status open_credentials(struct cli *c, struct credentials **out, struct err *err)
+enum status cli_credentials(struct cli *c, struct credentials **out, struct err *err)
 {
     TRY(act_as(c->config, ROLE_VAULT, err));
     return credentials_open(data_path(c->config, DATA_CREDENTIALS), true, out, err);
@@ -86,7 +86,7 @@ static enum status open_credentials(struct cli *c, struct credentials **out, str
 static enum status set_secret(struct cli *c, struct span address, const struct secret *s, struct err *err)
 {
     AUTO(credentials) credentials = NULL;
-    TRY(open_credentials(c, &credentials, err));
+    TRY(cli_credentials(c, &credentials, err));
     return c->has_verifier_stdin ? credentials_set_verifier(credentials, address, s->text, err)
                                  : credentials_set_password(credentials, address, s->text, err);
 }
@@ -154,7 +154,7 @@ static enum status account_remove(struct cli *c, struct err *err)
     struct err missing;
     TRY(cli_address(c, c->words[0], false, &address, err));
     TRY(must_exist(c, address, &account, err));
-    TRY(open_credentials(c, &credentials, err));
+    TRY(cli_credentials(c, &credentials, err));
     enum status st = credentials_remove(credentials, address, &missing);
     if (st != ST_OK && st != ST_NOTFOUND) {
         *err = missing;
@@ -217,6 +217,7 @@ static enum status account_show(struct cli *c, struct err *err)
 
 const struct cli_command account_commands[] = {
     {"account", "add", "ADDRESS", 1, 1, account_add, "make an account"},
+    {"account", "import", "", 0, 0, account_import, "many accounts: \"ADDRESS VERIFIER\" lines on stdin"},
     {"account", "list", "[DOMAIN]", 0, 1, account_list, "the accounts"},
     {"account", "show", "ADDRESS", 1, 1, account_show, "one account, with the aliases that lead to it"},
     {"account", "passwd", "ADDRESS", 1, 1, account_passwd, "another password"},

@@ -44,6 +44,10 @@ enum status directory_domain_list(struct directory *d, struct arena *a, struct s
                                   struct err *err);
 
 enum status directory_account_add(struct directory *d, struct span address, struct err *err);
+/* Adds those that are not there yet, all of them or none. *added counts them; after an error *at is the index of the
+ * address that could not be added. */
+enum status directory_account_add_all(struct directory *d, const struct span *addresses, size_t count, size_t *added,
+                                      size_t *at, struct err *err);
 enum status directory_account_remove(struct directory *d, struct span address, struct err *err);
 /* A removed account leaves a grave: its address, until its files are gone too. remove() is called for the grave of
  * `address` (empty: for all) and the grave is closed when it returned ST_OK; meanwhile no other process changes the

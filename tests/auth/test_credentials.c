@@ -111,6 +111,33 @@ static void test_imported(void **state)
                          ST_UNSUPPORTED);
 }
 
+static void test_many(void **state)
+{
+    (void)state;
+    struct credential list[] = {
+        {ALICE, SPAN("{SHA512-CRYPT}$6$saltsalt$"
+                     "TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1")},
+        {SPAN("bob@example.test"), SPAN("$5$rounds=1000$saltsalt$eKLZU9t9OoPWrqOQsoTIKG0aYkZ5rGOoOQhiIvoSWX2")},
+        {SPAN("carol@example.test"), SPAN("$9$nothing")},
+    };
+    size_t at = 0;
+    assert_int_equal(credentials_check_forms(list, 3, &at, &err), ST_UNSUPPORTED);
+    assert_int_equal(at, 2);
+    assert_int_equal(credentials_check_forms(list, 2, &at, &err), ST_OK);
+    assert_int_equal(credentials_set_password(c, ALICE, SPAN("before"), &err), ST_OK);
+    assert_int_equal(check(ALICE, SPAN("before")), ST_OK);
+    /* A list that was not looked over is not taken by halves. */
+    list[2].verifier = SPAN("{NTLM}0123");
+    assert_int_equal(credentials_set_verifiers(c, list, 3, &err), ST_UNSUPPORTED);
+    assert_int_equal(check(ALICE, SPAN("before")), ST_OK);
+    assert_int_equal(check(SPAN("bob@example.test"), SPAN("secret")), ST_DENIED);
+
+    assert_int_equal(credentials_set_verifiers(c, list, 2, &err), ST_OK);
+    assert_int_equal(check(ALICE, SPAN("before")), ST_DENIED);
+    assert_int_equal(check(ALICE, SPAN("secret")), ST_OK);
+    assert_int_equal(check(SPAN("bob@example.test"), SPAN("secret")), ST_OK);
+}
+
 static void test_remove(void **state)
 {
     (void)state;
@@ -204,6 +231,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_set_and_check, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_impossible_passwords, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_imported, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_remove, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cache, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cache_is_dropped_by_others, set_up, tear_down),

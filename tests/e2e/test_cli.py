@@ -36,6 +36,32 @@ def test_an_account_from_add_to_remove(server):
     assert not can_log_in(server, address, "second word")
 
 
+SECRET = "$5$rounds=1000$saltsalt$eKLZU9t9OoPWrqOQsoTIKG0aYkZ5rGOoOQhiIvoSWX2"  # crypt(3) of "secret"
+
+
+def test_many_accounts_with_their_passwords_from_another_server(server):
+    lines = "# from the old server\n\n" + "".join(f"Mover{i}@example.test {{SHA256-CRYPT}}{SECRET}\n" for i in range(2000))
+    assert server.cli("account", "import", stdin=lines).stdout == "2000 accounts, 2000 of them new\n"
+    mover = Account(server, "mover1999@example.test", "secret")
+    mover.receive(b"Subject: x\r\n\r\nhello\r\n")
+    # Repeated with other passwords: the mail stays.
+    server.cli("account", "passwd", mover.address, "--password-stdin", stdin="meanwhile\n")
+    assert not can_log_in(server, mover.address, "secret")
+    assert server.cli("account", "import", stdin=f"{mover.address} {SECRET}\nmover2000@example.test {SECRET}\n").stdout \
+        == "2 accounts, 1 of them new\n"
+    assert can_log_in(server, mover.address, "secret")
+    assert len(mover.messages()) == 1
+
+
+def test_an_import_with_a_bad_line_changes_nothing(server):
+    good = f"perfect@example.test {SECRET}\n"
+    for bad in ("perfect@example.test\n", f"no-address {SECRET}\n", "bad@example.test $9$what\n", f"bad@elsewhere.test {SECRET}\n"):
+        done = server.cli("account", "import", stdin=good + bad, ok=False)
+        assert done.returncode == 1 and "line 2: " in done.stderr, done.stderr
+    assert rcpt(server, "perfect@example.test") == 550
+    assert server.cli("account", "import", ok=False).returncode == 1
+
+
 def test_an_account_made_anew_does_not_have_the_old_mail(server):
     address = "again@example.test"
     server.add_account(address, "word one")

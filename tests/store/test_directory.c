@@ -65,6 +65,27 @@ static void domains(void **state)
     assert_false(is_ours);
 }
 
+static void many_accounts(void **state)
+{
+    struct state *s = *state;
+    struct span list[] = {SPAN("alice@example.test"), SPAN("bob@example.test"), SPAN("carol@elsewhere.test")};
+    size_t added, at;
+    MUST(directory_domain_add(s->d, SPAN("example.test"), &err));
+    MUST_BE(ST_NOTFOUND, directory_account_add_all(s->d, list, 3, &added, &at, &err));
+    assert_int_equal(at, 2);
+    assert_int_equal(look_up(s, "alice", "example.test").kind, ADDRESS_NONE);
+    MUST(directory_account_add(s->d, SPAN("bob@example.test"), &err));
+    uint64_t bob = look_up(s, "bob", "example.test").account_id;
+    MUST(directory_account_add_all(s->d, list, 2, &added, &at, &err));
+    assert_int_equal(added, 1);
+    assert_int_equal(look_up(s, "alice", "example.test").kind, ADDRESS_ACCOUNT);
+    assert_int_equal(look_up(s, "bob", "example.test").account_id, bob);
+    MUST(directory_alias_add(s->d, SPAN("sales@example.test"), SPAN("bob@example.test"), &err));
+    list[1] = SPAN("sales@example.test"); /* an address is not two things */
+    MUST_BE(ST_EXISTS, directory_account_add_all(s->d, list, 2, &added, &at, &err));
+    assert_int_equal(at, 1);
+}
+
 static void accounts(void **state)
 {
     struct state *s = *state;
@@ -231,6 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(domains),
         TEST(accounts),
+        TEST(many_accounts),
         TEST(an_older_layout_is_migrated),
         TEST(aliases),
         TEST(others_changes_are_seen),

@@ -220,6 +220,8 @@ enum status directory_has_domain(struct directory *d, struct span domain, bool *
 struct change {
     struct span a, b; /* what the change is about */
     struct span domain;
+    const struct span *addresses; /* accounts to add */
+    size_t address_count, *added, *at;
     enum status (*remove)(void *context, struct span address, struct err *err);
     void *context;
 };
@@ -316,6 +318,28 @@ enum status directory_account_add(struct directory *d, struct span address, stru
     struct change c = {.a = address};
     TRY(check_address(address, false, &c.domain, err));
     return write_change(d, &c, account_add, err);
+}
+
+static enum status account_add_missing(struct directory *d, const struct change *c, struct err *err)
+{
+    for (*c->at = 0; *c->at < c->address_count; ++*c->at) {
+        struct change one = {.a = c->addresses[*c->at]};
+        bool is_there;
+        TRY(check_address(one.a, false, &one.domain, err));
+        TRY(exists(d, has_account_sql, one.a, &is_there, err));
+        if (!is_there)
+            TRY(account_add(d, &one, err));
+        *c->added += !is_there;
+    }
+    return ST_OK;
+}
+
+enum status directory_account_add_all(struct directory *d, const struct span *addresses, size_t count, size_t *added,
+                                      size_t *at, struct err *err)
+{
+    struct change c = {.addresses = addresses, .address_count = count, .added = added, .at = at};
+    *added = 0;
+    return write_change(d, &c, account_add_missing, err);
 }
 
 static enum status account_remove(struct directory *d, const struct change *c, struct err *err)
