@@ -86,6 +86,8 @@ enum txn_mode {
 enum status store_begin(struct account *a, enum txn_mode mode, struct txn **out, struct err *err);
 /* Commits, frees the txn (*t becomes NULL in any case), then publishes. On failure nothing happened. */
 enum status store_commit(struct txn **t, struct err *err);
+/* The modseq that this transaction has given to what it changed; 0: it has changed nothing. */
+uint64_t store_modseq(const struct txn *t);
 void txn_free(struct txn **t); /* rolls back */
 AUTO_DEFINE(txn)
 
@@ -194,6 +196,11 @@ enum status message_move(struct txn *t, mailbox_id from, const struct seqset *ui
 /* Removes messages. uids NULL: all; only_deleted: those with \Deleted. *removed (may be NULL) in the arena. */
 enum status message_expunge(struct txn *t, mailbox_id in, const struct seqset *uids, bool only_deleted, struct arena *a,
                             struct seqset **removed, struct err *err);
+
+/* The uids below `below_uid` of messages that were removed after this modseq, added to `out`. *is_known false: it is too
+ * long ago, what was removed is not remembered (struct mailbox, journal_modseq), and nothing is added. */
+enum status message_vanished(struct txn *t, mailbox_id in, uint64_t modseq, uint32_t below_uid, struct arena *a,
+                             struct seqset *out, bool *is_known, struct err *err);
 
 /* ---- care ----------------------------------------------------------------------------------------------- */
 

@@ -185,6 +185,18 @@ uint32_t view_seq_of(const struct view *v, uint32_t uid)
     return seq <= v->count && view_message(v, seq)->uid == uid ? seq : 0;
 }
 
+uint32_t view_seq_changed(const struct view *v, uint32_t seq, uint64_t modseq)
+{
+    for (uint32_t i = seq <= v->count ? view_chunk_of_seq(v, seq) : v->chunk_count; i < v->chunk_count; i++) {
+        const struct view_chunk *c = v->chunks[i];
+        if (c->modseq > modseq)
+            for (uint32_t at = seq > v->starts[i] ? seq - 1 - v->starts[i] : 0; at < c->count; at++)
+                if (c->messages[at].modseq > modseq)
+                    return v->starts[i] + at + 1;
+    }
+    return v->count + 1;
+}
+
 uint32_t view_last_uid(const struct view *v)
 {
     return v->chunk_count ? chunk_last_uid(v->chunks[v->chunk_count - 1]) : 0;

@@ -46,6 +46,10 @@ uint32_t view_seq_at_or_after(const struct view *v, uint32_t uid); /* count + 1:
 uint32_t view_last_uid(const struct view *v);                      /* 0: empty */
 uint32_t view_first_unseen(const struct view *v);                  /* seq, 0: none */
 
+/* The first seq at or after `seq` whose modseq is greater than this; count + 1: none. Chunks without one cost a
+ * comparison. */
+uint32_t view_seq_changed(const struct view *v, uint32_t seq, uint64_t modseq);
+
 struct view_diff {
     struct seqset *expunged_uids; /* in `from`, not in `to` */
     struct seqset *expunged_seqs; /* the same as sequence numbers of `from` */

@@ -138,6 +138,22 @@ enum status seqset_parse(struct arena *a, struct span text, uint32_t last, struc
     return ST_OK;
 }
 
+struct seqset *seqset_both(struct arena *a, const struct seqset *x, const struct seqset *y)
+{
+    struct seqset *out = seqset_new(a);
+    for (size_t i = 0, j = 0; i < x->count && j < y->count;) {
+        struct seqrange p = x->ranges[i], q = y->ranges[j];
+        uint32_t first = p.first > q.first ? p.first : q.first, last = p.last < q.last ? p.last : q.last;
+        if (first <= last)
+            seqset_add(a, out, first, last);
+        if (p.last <= q.last)
+            i++;
+        if (q.last <= p.last)
+            j++;
+    }
+    return out;
+}
+
 bool seqset_has(const struct seqset *s, uint32_t n)
 {
     size_t i = lower_bound(s, n);

@@ -27,6 +27,9 @@ struct seqset *seqset_new(struct arena *a);
 /* Adds first..last; cheap at the end, merges as needed anywhere. */
 void seqset_add(struct arena *a, struct seqset *s, uint32_t first, uint32_t last);
 
+/* Those numbers that are in both. */
+struct seqset *seqset_both(struct arena *a, const struct seqset *x, const struct seqset *y);
+
 bool seqset_has(const struct seqset *s, uint32_t n);
 uint64_t seqset_count(const struct seqset *s);
 /* Writes "1:4,7"; nothing for an empty set. */

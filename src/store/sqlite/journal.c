@@ -29,6 +29,23 @@ enum status journal_bury_range(struct txn *t, struct txn_mailbox *m, struct mess
     return ST_OK;
 }
 
+enum status message_vanished(struct txn *t, mailbox_id in, uint64_t modseq, uint32_t below_uid, struct arena *a,
+                             struct seqset *out, bool *is_known, struct err *err)
+{
+    struct mailbox_row row;
+    TRY(mailbox_row_load(t->db, in, &row, err));
+    *is_known = modseq >= row.journal_modseq;
+    if (!*is_known || modseq >= row.highest_modseq)
+        return ST_OK;
+    sqlite3_stmt *s;
+    TRY(db_query(t->db, &s, err, "SELECT uid FROM tombstone WHERE mailbox = ? AND modseq > ? AND uid < ? ORDER BY uid",
+                 INT(in), INT(modseq), INT(below_uid)));
+    enum status st;
+    while (db_row(t->db, s, &st, err))
+        seqset_add(a, out, column_u32(s, 0), column_u32(s, 0));
+    return st;
+}
+
 /* Drops tombstones up to this modseq, but none of this transaction: open sessions have yet to hear of those. */
 static enum status drop_until(struct txn *t, struct txn_mailbox *m, uint64_t modseq, struct err *err)
 {

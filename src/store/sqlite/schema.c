@@ -74,8 +74,21 @@ static const char version_1[] =
     "  removed_utc INTEGER NOT NULL,"
     "  PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;";
 
+/* Who comes back asks for what is gone since a modseq: tombstones lie in that order, and new ones at the end. */
+static const char version_2[] =
+    "CREATE TABLE tombstone_by_modseq("
+    "  mailbox INTEGER NOT NULL,"
+    "  uid INTEGER NOT NULL,"
+    "  modseq INTEGER NOT NULL,"
+    "  removed_utc INTEGER NOT NULL,"
+    "  PRIMARY KEY(mailbox, modseq, uid)) WITHOUT ROWID;"
+    "INSERT INTO tombstone_by_modseq SELECT mailbox, uid, modseq, removed_utc FROM tombstone;"
+    "DROP TABLE tombstone;"
+    "ALTER TABLE tombstone_by_modseq RENAME TO tombstone;";
+
 const struct migration account_migrations[] = {
     {version_1},
+    {version_2},
 };
 const int account_migration_count = sizeof account_migrations / sizeof *account_migrations;
 

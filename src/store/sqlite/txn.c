@@ -103,6 +103,11 @@ enum status txn_check(struct txn *t, enum status st)
     return st;
 }
 
+uint64_t store_modseq(const struct txn *t)
+{
+    return t->modseq;
+}
+
 uint64_t txn_modseq(struct txn *t)
 {
     if (!t->modseq)

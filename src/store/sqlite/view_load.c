@@ -137,29 +137,22 @@ static enum status buried_since(struct account *a, mailbox_id id, uint64_t modse
                                 struct arena *arena, struct seqset *out, struct err *err)
 {
     AUTO(txn) t = NULL;
-    struct mailbox_row row;
+    bool is_known;
     TRY(store_begin(a, TXN_READ, &t, err));
-    TRY(mailbox_row_load(t->db, id, &row, err));
-    if (modseq < row.journal_modseq)
-        return err_set(err, ST_STATE, "the mailbox has changed too much since");
-    sqlite3_stmt *s;
-    TRY(db_query(t->db, &s, err, "SELECT uid FROM tombstone WHERE mailbox = ? AND uid < ? AND modseq > ? ORDER BY uid",
-                 INT(id), INT(uidnext), INT(modseq)));
-    enum status st;
-    while (db_row(t->db, s, &st, err))
-        seqset_add(arena, out, column_u32(s, 0), column_u32(s, 0));
-    return st;
+    TRY(message_vanished(t, id, modseq, uidnext, arena, out, &is_known, err));
+    return is_known ? ST_OK : err_set(err, ST_STATE, "the mailbox has changed too much since");
 }
 
-/* A message of the past: gone or changed since, so that no modseq it may have now is the same. */
-static void add_past(struct view_build *b, const struct view_message *now, uint32_t uid)
+/* A message of the past: gone or changed since. Which modseq it had is not known; it gets the greatest that it can have
+ * had, which is none that it may have now. */
+static void add_past(struct view_build *b, const struct view_message *now, uint32_t uid, uint64_t modseq)
 {
     struct view_message m = now ? *now : (struct view_message){.uid = uid};
-    m.modseq = 0;
+    m.modseq = modseq;
     view_build_add(b, &m);
 }
 
-/* Adds what `now` holds in front of uid `until`; messages changed since lose their modseq. */
+/* Adds what `now` holds in front of uid `until`; messages changed since have the modseq of then. */
 static void add_present(struct view_build *b, const struct view *now, uint32_t *seq, uint32_t until, uint64_t modseq)
 {
     while (*seq <= now->count) {
@@ -167,7 +160,7 @@ static void add_present(struct view_build *b, const struct view *now, uint32_t *
         if (m->uid >= until)
             return;
         if (m->modseq > modseq)
-            add_past(b, m, m->uid);
+            add_past(b, m, m->uid, modseq);
         else
             view_build_add(b, m);
         ++*seq;
@@ -206,7 +199,7 @@ static struct view *rebuild(const struct view *now, const struct seqset *buried,
                 seq++;
             else
                 m = NULL;
-            add_past(&b, m, uid);
+            add_past(&b, m, uid, modseq);
         }
     }
     add_chunks(&b, now, &seq, uidnext, modseq);
