@@ -81,7 +81,9 @@ void smtp_client_mail(struct smtp_client *c, const struct smtp_mail *m)
     strbuf_add(&c->out, SPAN(">"));
     if (m->size && (c->extensions & SMTP_EXT_SIZE))
         strbuf_addf(&c->out, " SIZE=%llu", (unsigned long long)m->size);
-    if (m->is_8bit && (c->extensions & SMTP_EXT_8BITMIME))
+    if (m->is_binary && (c->extensions & SMTP_EXT_BINARYMIME))
+        strbuf_add(&c->out, SPAN(" BODY=BINARYMIME"));
+    else if (m->is_8bit && (c->extensions & SMTP_EXT_8BITMIME))
         strbuf_add(&c->out, SPAN(" BODY=8BITMIME"));
     if (m->is_smtputf8 && (c->extensions & SMTP_EXT_SMTPUTF8))
         strbuf_add(&c->out, SPAN(" SMTPUTF8"));
@@ -150,6 +152,23 @@ enum status smtp_client_text(struct smtp_client *c, const struct span *pieces, s
     return outgoing_flush(&o, err);
 }
 
+/* The command leaves with the first octets of the message. */
+enum status smtp_client_chunk(struct smtp_client *c, const struct span *pieces, size_t count, struct err *err)
+{
+    uint64_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += pieces[i].len;
+    smtp_client_command(c, "BDAT %llu LAST", (unsigned long long)size);
+    struct outgoing o = {.c = c};
+    enum status st = outgoing_add(&o, strbuf_span(&c->out), err);
+    for (size_t i = 0; st == ST_OK && i < count; i++)
+        st = outgoing_add(&o, pieces[i], err);
+    if (st == ST_OK)
+        st = outgoing_flush(&o, err);
+    strbuf_clear(&c->out);
+    return st;
+}
+
 /* ---- coming in ---------------------------------------------------------------------------------------------- */
 
 static enum status read_line(struct smtp_client *c, int64_t deadline, struct span *line, struct err *err)
@@ -190,6 +209,8 @@ static void learn_extension(struct smtp_client *c, struct span line)
         {"STARTTLS", SMTP_EXT_STARTTLS},
         {"XTRACE", SMTP_EXT_XTRACE},
         {"DSN", SMTP_EXT_DSN},
+        {"CHUNKING", SMTP_EXT_CHUNKING},
+        {"BINARYMIME", SMTP_EXT_BINARYMIME},
     };
     struct span name;
     span_cut(&line, ' ', &name);

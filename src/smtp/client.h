@@ -47,7 +47,9 @@ enum smtp_extension {
     SMTP_EXT_SMTPUTF8 = 8,
     SMTP_EXT_STARTTLS = 16,
     SMTP_EXT_XTRACE = 32,
-    SMTP_EXT_DSN = 64
+    SMTP_EXT_DSN = 64,
+    SMTP_EXT_CHUNKING = 128,
+    SMTP_EXT_BINARYMIME = 256
 };
 
 struct smtp_client;
@@ -73,6 +75,7 @@ struct smtp_mail {
     uint64_t size;    /* 0: not known */
     bool is_8bit, is_smtputf8;
     struct span trace; /* empty: none */
+    bool is_binary;    /* goes by smtp_client_chunk() only */
 };
 void smtp_client_mail(struct smtp_client *c, const struct smtp_mail *m);
 void smtp_client_rcpt(struct smtp_client *c, struct span to);
@@ -82,3 +85,5 @@ enum status smtp_client_flush(struct smtp_client *c, struct err *err);
 enum status smtp_client_reply(struct smtp_client *c, int64_t timeout_ms, struct smtp_reply *reply, struct err *err);
 /* After 354: the message in pieces that follow each other, dot-stuffed on the way, ended by CRLF "." CRLF. */
 enum status smtp_client_text(struct smtp_client *c, const struct span *pieces, size_t count, struct err *err);
+/* The whole message as one last chunk (RFC 3030 §2), where the peer has SMTP_EXT_CHUNKING: no 354 comes before. */
+enum status smtp_client_chunk(struct smtp_client *c, const struct span *pieces, size_t count, struct err *err);

@@ -63,6 +63,8 @@ static const struct smtp_capability capabilities[] = {
     {"ENHANCEDSTATUSCODES", MODES_ALL,          "2034",   NULL,             NULL},
     {"8BITMIME",            MODES_ALL,          "6152",   NULL,             NULL},
     {"SMTPUTF8",            MODES_ALL,          "6531",   NULL,             NULL},
+    {"CHUNKING",            MODES_ALL,          "3030",   NULL,             NULL},
+    {"BINARYMIME",          MODES_ALL,          "3030",   NULL,             NULL},
     {"XTRACE",              MODE_LMTP | MODE_QUEUE, "",   smtp_is_internal, NULL},
 };
 /* clang-format on */
@@ -202,7 +204,16 @@ static enum next cmd_data(struct smtp *sm, struct span args)
         smtp_reply(sm, sm->mode->bit == MODE_LMTP ? 503 : 554, "5.5.1", "No valid recipients");
         return NEXT_AGAIN;
     }
+    if (sm->transaction->mail.is_binary) { /* RFC 3030 §3 */
+        smtp_reply(sm, 503, "5.5.1", "A message with BODY=BINARYMIME comes by BDAT");
+        return NEXT_AGAIN;
+    }
     return smtp_data_begin(sm);
+}
+
+static enum next cmd_bdat(struct smtp *sm, struct span args)
+{
+    return smtp_bdat_begin(sm, args);
 }
 
 static enum next cmd_rset(struct smtp *sm, struct span args)
@@ -308,6 +319,7 @@ static const struct smtp_row rows[] = {
     {"MAIL",     MAIL_MODES,            STATE_READY, SMTP_LINE_MAX,      "5321 §4.1.1.2",  cmd_mail,       "EHLO first, and one MAIL at a time"},
     {"RCPT",     MAIL_MODES,            IN_MAIL,     SMTP_LINE_MAX,      "5321 §4.1.1.3",  cmd_rcpt,       "MAIL first"},
     {"DATA",     MAIL_MODES,            IN_MAIL,     SMTP_COMMAND_MAX,   "5321 §4.1.1.4",  cmd_data,       "MAIL first"},
+    {"BDAT",     MAIL_MODES,            STATES_ANY,  SMTP_COMMAND_MAX,   "3030 §2",        cmd_bdat,       NULL},
     {"MAIL",     MODE_GATE,             STATES_ANY,  SMTP_LINE_MAX,      "6409 §4.3",      cmd_auth_first, NULL},
     {"RCPT",     MODE_GATE,             STATES_ANY,  SMTP_LINE_MAX,      "6409 §4.3",      cmd_auth_first, NULL},
     {"DATA",     MODE_GATE,             STATES_ANY,  SMTP_COMMAND_MAX,   "6409 §4.3",      cmd_auth_first, NULL},

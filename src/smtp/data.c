@@ -32,13 +32,16 @@ void smtp_transaction_end(struct smtp *sm)
     free(t);
 }
 
-enum next smtp_data_begin(struct smtp *sm)
+void smtp_data_open(struct smtp *sm)
 {
     struct smtp_transaction *t = sm->transaction;
     t->body = body_new(sm->mode->message_size_max(sm->session));
     t->decoder = (struct dotstuff)DOTSTUFF_INIT;
-    if (sm->mode->data)
-        sm->mode->data(sm);
+}
+
+enum next smtp_data_begin(struct smtp *sm)
+{
+    smtp_data_open(sm);
     smtp_reply(sm, 354, NULL, "End with <CR><LF>.<CR><LF>");
     sm->input = INPUT_BODY;
     session_set_in_body(sm->session, true);
@@ -72,17 +75,24 @@ static void take(struct smtp *sm, struct span text)
     log_end(&l);
 }
 
+void smtp_data_take_chunk(struct smtp *sm, struct span text)
+{
+    if (!sm->transaction->mail.is_binary)
+        dotstuff_check(&sm->transaction->decoder, text);
+    take(sm, text);
+}
+
 /* LMTP answers the message once for each recipient (RFC 2033 §4.2). */
 static void refuse(struct smtp *sm, unsigned code, const char *enhanced, const char *why)
 {
-    size_t n = sm->mode->bit == MODE_LMTP ? sm->transaction->count : 1;
+    bool is_whole = sm->state != STATE_CHUNKS || sm->chunk.is_last;
+    size_t n = sm->mode->bit == MODE_LMTP && is_whole ? sm->transaction->count : 1;
     for (size_t i = 0; i < n; i++)
         smtp_reply(sm, code, enhanced, "%s", why);
     smtp_log_refused(sm, SPAN_NONE, code, why);
 }
 
-/* True: nothing speaks against the message so far. */
-static bool is_acceptable(struct smtp *sm)
+bool smtp_data_is_acceptable(struct smtp *sm)
 {
     struct smtp_transaction *t = sm->transaction;
     if (t->decoder.has_bare_cr || t->decoder.has_bare_lf)
@@ -98,11 +108,12 @@ static bool is_acceptable(struct smtp *sm)
     return false;
 }
 
-static void finish(struct smtp *sm)
+void smtp_data_finish(struct smtp *sm)
 {
     sm->input = INPUT_COMMAND;
     session_set_in_body(sm->session, false);
-    if (is_acceptable(sm))
+    dotstuff_check_end(&sm->transaction->decoder);
+    if (smtp_data_is_acceptable(sm))
         sm->mode->message(sm);
     smtp_transaction_end(sm);
 }
@@ -125,6 +136,6 @@ enum next smtp_data_input(struct smtp *sm)
         smtp_log_refused(sm, SPAN_NONE, 552, "a refused message does not end");
         return NEXT_CLOSE;
     }
-    finish(sm);
+    smtp_data_finish(sm);
     return NEXT_AGAIN;
 }

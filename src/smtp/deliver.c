@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "smtp/pool.h"
 #include "smtp/trace.h"
-#include "text/mime.h"
+#include "text/mime_convert.h"
 #include "base/banned.h"
 
 /* One target of the message, whoever of the recipients led to it. */
@@ -34,6 +34,7 @@ struct work {
     struct map *by_address;
     struct content content; /* prepared with the first local target's fields */
     size_t content_prefix;  /* their length; 0: not prepared yet */
+    bool is_converted;      /* a BINARYMIME message has been made one of lines */
 };
 
 /* ---- targets ------------------------------------------------------------------------------------------------ */
@@ -100,10 +101,7 @@ static enum status talk(struct smtp_lease *l, const struct span *pieces, size_t 
         if (!smtp_reply_is_good(&r))
             return err_set(err, ST_TEMPORARY, "the queue refuses a recipient: %u", r.code);
     }
-    TRY(smtp_client_reply(l->client, POOL_REPLY_MS, &r, err));
-    if (r.code != 354)
-        return err_set(err, ST_TEMPORARY, "the queue refuses the message: %u", r.code);
-    TRY(smtp_client_text(l->client, pieces, count, err));
+    TRY(smtp_client_chunk(l->client, pieces, count, err));
     TRY(smtp_client_reply(l->client, POOL_REPLY_MS, &r, err));
     if (!smtp_reply_is_good(&r))
         return err_set_operator(err, ST_TEMPORARY, "try again later", "the queue says %u %s", r.code, r.text);
@@ -133,6 +131,7 @@ static enum status to_queue(struct work *w, const struct span *to, size_t count,
     struct smtp_mail m = {.from = w->t->from,
                           .is_8bit = w->t->mail.is_8bit || has_8bit(pieces[2]),
                           .is_smtputf8 = w->t->mail.is_smtputf8,
+                          .is_binary = w->t->mail.is_binary && !w->is_converted,
                           .trace = span_cstr(w->t->trace)};
 
     struct smtp_pool *pool = smtp_pool_new(w->d->app->relay_channel, w->d->app->hostname, false);
@@ -142,7 +141,6 @@ static enum status to_queue(struct work *w, const struct span *to, size_t count,
     if (st == ST_OK) {
         for (size_t i = 1; i < count; i++)
             smtp_client_rcpt(lease->client, to[i]);
-        smtp_client_command(lease->client, "DATA");
         st = smtp_reply_is_good(&mail) && smtp_reply_is_good(&rcpt)
                  ? talk(lease, pieces, 3, count, err)
                  : err_set(err, ST_TEMPORARY, "the queue refuses: %u %u", mail.code, rcpt.code);
@@ -217,6 +215,23 @@ static enum status outside(struct work *w, struct err *err)
 }
 
 /* ---- mailboxes ---------------------------------------------------------------------------------------------- */
+
+/* RFC 3030 §3: a mailbox holds lines, as IMAP and POP3 want them; binary parts are encoded. */
+static enum status convert(struct work *w, struct err *err)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    AUTO_STRBUF converted = STRBUF_INIT;
+    struct span message;
+    TRY(body_span(*w->d->body, &message, err));
+    TRY(mime_convert(&a, message, MIME_FIT_8BIT, &converted, err));
+    AUTO(body) b = body_new(converted.len);
+    TRY(body_append(b, strbuf_span(&converted), err));
+    body_free(w->d->body);
+    *w->d->body = b;
+    b = NULL;
+    w->is_converted = true;
+    return ST_OK;
+}
 
 /* The same content behind header fields that are `delta` octets longer. Only the table of parts knows positions. */
 static enum status shift_content(const struct work *w, struct arena *a, struct span raw, int64_t delta,
@@ -313,6 +328,8 @@ static enum status run(struct work *w, struct err *err)
     if (!collect(w))
         return err_set(err, ST_LIMIT, "too many recipients behind aliases");
     TRY(outside(w, err));
+    if (w->t->mail.is_binary)
+        TRY(convert(w, err));
     for (size_t i = 0; i < w->count; i++)
         if (w->jobs[i].is_local)
             local(w, &w->jobs[i]);

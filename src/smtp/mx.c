@@ -5,8 +5,8 @@
  * `mail` on the same connection; 250 means that `mail` has it on disk (or `relay` has, for what is forwarded). Nothing
  * is kept here, so nothing can be lost here.
  *
- * Round trips to `mail` for a message with one recipient: MAIL+RCPT in one, DATA's 354 arrives while the client is
- * still sending (it was asked for when the client said DATA), then the message and its reply.
+ * Round trips to `mail` for a message with one recipient: MAIL+RCPT in one, then the message as one chunk (RFC 3030)
+ * and its reply.
  */
 #include "smtp/pool.h"
 #include "smtp/session.h"
@@ -61,6 +61,7 @@ static enum status ask(struct smtp *sm, const struct smtp_recipient *r, struct s
         struct smtp_mail m = {.from = t->from,
                               .size = t->mail.size,
                               .is_8bit = t->mail.is_8bit,
+                              .is_binary = t->mail.is_binary,
                               .is_smtputf8 = t->mail.is_smtputf8,
                               .trace = span_cstr(t->trace)};
         return smtp_pool_begin(app_of(sm->session)->mail, &m, r->text, &t->lease, mail, rcpt, err);
@@ -105,35 +106,18 @@ static bool mx_recipient(struct smtp *sm, struct smtp_recipient *r)
     return false;
 }
 
-static void mx_data(struct smtp *sm)
-{
-    struct smtp_transaction *t = sm->transaction;
-    struct err err;
-    if (t->is_broken)
-        return;
-    smtp_client_command(t->lease->client, "DATA");
-    t->is_data_sent = true;
-    if (smtp_client_flush(t->lease->client, &err) != ST_OK)
-        lost(sm, &err);
-}
-
 /* Sends the message and reads one reply for each recipient; *worst is the one to tell the client: temporary beats
  * permanent beats good, so that nothing is ever lost, and at worst something comes twice. */
 static enum status deliver(struct smtp *sm, struct smtp_reply *worst, struct err *err)
 {
     struct smtp_transaction *t = sm->transaction;
     struct smtp_client *c = t->lease->client;
-    TRY(smtp_client_reply(c, POOL_REPLY_MS, worst, err));
-    t->is_data_sent = false;
-    if (worst->code != 354)
-        return ST_OK;
-
     AUTO_STRBUF received = STRBUF_INIT;
     received_write(sm, &received);
     struct span pieces[2] = {strbuf_span(&received), SPAN_NONE};
     TRY(body_span(t->body, &pieces[1], err));
     t->is_data_sent = true;
-    TRY(smtp_client_text(c, pieces, 2, err));
+    TRY(smtp_client_chunk(c, pieces, 2, err));
     *worst = (struct smtp_reply){0};
     for (size_t i = 0; i < t->count; i++) {
         struct smtp_reply r;
@@ -204,7 +188,6 @@ const struct smtp_mode smtp_mode_mx = {
     .hostname = mx_hostname,
     .message_size_max = mx_size_max,
     .recipient = mx_recipient,
-    .data = mx_data,
     .message = mx_message,
     .end = mx_end,
 };

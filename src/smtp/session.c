@@ -238,7 +238,9 @@ enum next smtp_input(struct session *s)
 {
     struct smtp *sm = session_state(s);
     unsigned errors = sm->errors;
-    enum next next = sm->input == INPUT_BODY ? smtp_data_input(sm) : line_input(sm);
+    enum next next = sm->input == INPUT_BODY    ? smtp_data_input(sm)
+                     : sm->input == INPUT_CHUNK ? smtp_bdat_input(sm)
+                                                : line_input(sm);
     if (next == NEXT_CARRY || session_state(s) != sm)
         return next;
     return after(sm, errors, next);

@@ -19,8 +19,9 @@ enum smtp_state {
     STATE_START = 1, /* no EHLO yet */
     STATE_READY = 2,
     STATE_MAIL = 4,
-    STATE_RCPT = 8, /* at least one recipient accepted */
-    STATES_ANY = 15
+    STATE_RCPT = 8,    /* at least one recipient accepted */
+    STATE_CHUNKS = 16, /* BDAT has begun the message */
+    STATES_ANY = 31
 };
 
 enum {
@@ -32,12 +33,19 @@ enum {
     SMTP_UNKNOWN_MAX = 100,
     SMTP_PAUSE_MS = 1000,
     SMTP_DROPPED_MAX = 256 << 20, /* octets of a refused message that are read before we hang up */
+    SMTP_CHUNK_MAX = 1 << 30,     /* octets of one BDAT; a larger number is no number */
     SMTP_HOPS_MAX = 100,          /* Received fields (RFC 5321 §6.3) */
     SMTP_INPUT_MAX = 64 * 1024,   /* unread octets kept; more in one read makes a body cheap */
     SMTP_IDLE_MS = 5 * 60 * 1000, /* RFC 5321 §4.5.3.2.7 */
     SMTP_COMMAND_MS = 5 * 60 * 1000,
     SMTP_INTERNAL_IDLE_MS = 10 * 60 * 1000,
     SMTP_TRACE_CHARS = 16
+};
+
+/* A reply's codes. */
+struct smtp_code {
+    unsigned code;
+    const char *enhanced;
 };
 
 struct smtp_recipient {
@@ -59,7 +67,15 @@ struct smtp_transaction {
     bool is_too_large, is_broken; /* what still comes is read and dropped */
     uint64_t dropped;             /* octets */
     struct smtp_lease *lease;     /* mode mx: the connection to `mail` */
-    bool is_data_sent;            /* mode mx: DATA was said on it, its reply not yet read */
+    bool is_data_sent;            /* mode mx: the message was sent on it, its replies are not all read */
+};
+
+/* BDAT's octets on their way in. */
+struct smtp_chunk {
+    uint64_t size, left;
+    bool is_last;
+    struct smtp_code refusal; /* where `why` is set: the chunk is read and dropped */
+    const char *why;
 };
 
 struct smtp_mode;
@@ -67,12 +83,14 @@ struct smtp {
     struct session *session;
     const struct smtp_mode *mode;
     enum smtp_state state;
-    enum { INPUT_COMMAND, INPUT_SKIP_LINE, INPUT_AUTH, INPUT_BODY } input;
+    enum { INPUT_COMMAND, INPUT_SKIP_LINE, INPUT_AUTH, INPUT_BODY, INPUT_CHUNK } input;
     bool is_extended; /* EHLO or LHLO was said, not HELO */
     bool is_closing;  /* the reply written is the last */
     char *hello;      /* what the client calls itself; NULL before EHLO */
     char *account;    /* mode submission: who is logged in */
     unsigned errors, unknown_recipients, auth_failures;
+    struct smtp_chunk chunk;
+    uint64_t chunk_dropped;     /* octets of refused chunks */
     struct sasl_exchange *sasl; /* mode gate */
     struct smtp_transaction *transaction;
 };
@@ -85,7 +103,6 @@ struct smtp_mode {
     uint64_t (*message_size_max)(const struct session *s);
     bool (*sender)(struct smtp *sm); /* transaction->mail and from are set; may be NULL */
     bool (*recipient)(struct smtp *sm, struct smtp_recipient *r);
-    void (*data)(struct smtp *sm);    /* DATA was accepted, 354 is about to be sent; may be NULL */
     void (*message)(struct smtp *sm); /* the body is whole and well-formed: answers */
     void (*end)(struct smtp *sm);     /* the transaction ends, in whatever way; may be NULL */
 };
@@ -107,10 +124,6 @@ void smtp_reply(struct smtp *sm, unsigned code, const char *enhanced, const char
     __attribute__((format(printf, 4, 5)));
 /* The reply to a status that has none of its own in the place where it arose: temporary ones 451, limits 552… */
 void smtp_reply_err(struct smtp *sm, const struct err *err);
-struct smtp_code {
-    unsigned code;
-    const char *enhanced;
-};
 struct smtp_code smtp_code_of(enum status st);
 
 /* The peer is one of our own roles: it came through a channel. */
@@ -128,8 +141,20 @@ enum next smtp_command_run(struct smtp *sm, struct span line);
 
 enum next smtp_data_begin(struct smtp *sm);
 enum next smtp_data_input(struct smtp *sm);
+void smtp_data_open(struct smtp *sm); /* the transaction gets its body */
+/* Octets of the message as they are, not dot-stuffed; looked at for what is refused. */
+void smtp_data_take_chunk(struct smtp *sm, struct span text);
+/* True: nothing speaks against what has come so far. Else it has been refused: the transaction is to be ended. */
+bool smtp_data_is_acceptable(struct smtp *sm);
+/* The message is whole: judges it, gives it to the mode, ends the transaction. */
+void smtp_data_finish(struct smtp *sm);
 void smtp_transaction_begin(struct smtp *sm, struct smtp_transaction *t); /* takes it */
 void smtp_transaction_end(struct smtp *sm);                               /* none: nothing */
+
+/* ---- bdat.c --------------------------------------------------------------------------------------------------- */
+
+enum next smtp_bdat_begin(struct smtp *sm, struct span args);
+enum next smtp_bdat_input(struct smtp *sm);
 
 /* ---- auth.c --------------------------------------------------------------------------------------------------- */
 

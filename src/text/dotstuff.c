@@ -87,6 +87,24 @@ void dotstuff_decode(struct dotstuff *d, struct span *in, struct span *text)
     *in = span_skip(*in, at);
 }
 
+void dotstuff_check(struct dotstuff *d, struct span text)
+{
+    if (text.len && d->place == DOTSTUFF_CR && text.p[0] == '\n') {
+        text = span_skip(text, 1);
+        d->place = DOTSTUFF_LINE_START;
+    } else if (text.len) {
+        dotstuff_check_end(d);
+    }
+    while (text.len)
+        text = span_skip(text, middle(d, text));
+}
+
+void dotstuff_check_end(struct dotstuff *d)
+{
+    if (d->place == DOTSTUFF_CR)
+        d->has_bare_cr = true;
+}
+
 struct span dotstuff_encode(struct span *text, bool *at_line_start, bool *needs_dot)
 {
     *needs_dot = false;

@@ -23,6 +23,10 @@ struct dotstuff {
 /* Takes decoded text from *in: *text gets the next piece that can be used as it stands (maybe empty) and *in moves
  * behind what was read. To be called until *in is empty or dotstuff_is_end(); what is left then is not of this text. */
 void dotstuff_decode(struct dotstuff *d, struct span *in, struct span *text);
+/* For text that is not dot-stuffed because its length is told (BDAT): marks what is bare, piece by piece. */
+void dotstuff_check(struct dotstuff *d, struct span text);
+/* The text is over: a CR that was its last octet is bare. */
+void dotstuff_check_end(struct dotstuff *d);
 static inline bool dotstuff_is_end(const struct dotstuff *d)
 {
     return d->place == DOTSTUFF_END;

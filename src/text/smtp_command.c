@@ -138,9 +138,10 @@ static enum smtp_fault mail_param(const struct param *p, bool is_internal, struc
         return out->has_size ? SMTP_FINE : fault(err, SMTP_BAD_SYNTAX, "SIZE= is not a number");
     }
     if (span_ieq(p->name, SPAN("BODY"))) {
-        out->is_8bit = span_ieq(p->value, SPAN("8BITMIME"));
+        out->is_binary = span_ieq(p->value, SPAN("BINARYMIME"));
+        out->is_8bit = out->is_binary || span_ieq(p->value, SPAN("8BITMIME"));
         bool is_known = out->is_8bit || span_ieq(p->value, SPAN("7BIT"));
-        return is_known ? SMTP_FINE : fault(err, SMTP_BAD_SYNTAX, "BODY= is neither 7BIT nor 8BITMIME");
+        return is_known ? SMTP_FINE : fault(err, SMTP_BAD_SYNTAX, "BODY= is neither 7BIT, 8BITMIME nor BINARYMIME");
     }
     if (span_ieq(p->name, SPAN("SMTPUTF8"))) {
         out->is_smtputf8 = true;

@@ -29,6 +29,7 @@ enum smtp_fault {
 struct smtp_mail_args {
     struct mailbox_address from; /* both empty: the null reverse-path */
     bool has_size, is_8bit, is_smtputf8;
+    bool is_binary; /* BODY=BINARYMIME, RFC 3030 §3; is_8bit too */
     uint64_t size;     /* SIZE=, RFC 1870 */
     struct span trace; /* XTRACE=, only where is_internal; empty: none */
 };

@@ -120,6 +120,49 @@ static void test_a_message(void **state)
     check_codes(&queue_in_protocol, &relay_app, "192.0.2.1", HELLO "MAIL FROM:<> XTRACE=abc\r\n", "220 250 555");
 }
 
+static void test_chunks(void **state)
+{
+    (void)state;
+    QUEUE(ENVELOPE "BDAT 14\r\nSubject: x\r\n\r\nBDAT 7 LAST\r\n.\r\nab\r\nNOOP\r\n", "220 250 250 250 250 250 250");
+    QUEUE(ENVELOPE "BDAT 5 last\r\nA: b\rNOOP\r\n", "220 250 250 250 550 250"); /* a bare CR at the end */
+    QUEUE(ENVELOPE "BDAT 5\r\nA: b\rBDAT 1 LAST\r\n\nNOOP\r\n", "220 250 250 250 250 250 250"); /* CRLF in two chunks */
+    QUEUE(ENVELOPE "BDAT 0 LAST\r\nBDAT 0 LAST\r\n", "220 250 250 250 250 503");
+    /* RFC 3030 §2: octets of a chunk are never commands, whatever becomes of it. */
+    QUEUE(HELLO "BDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n", "220 250 503 503 250");
+    QUEUE(HELLO "MAIL FROM:<>\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n", "220 250 250 554 250");
+    QUEUE(ENVELOPE "BDAT 3\r\na\nbBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n", "220 250 250 250 550 503 250");
+    QUEUE(ENVELOPE "BDAT -1\r\nNOOP\r\n", "220 250 250 250 501");
+    QUEUE(ENVELOPE "BDAT 1073741825\r\nNOOP\r\n", "220 250 250 250 501");
+    QUEUE(ENVELOPE "BDAT 4 LAST x\r\nNOOP\r\n", "220 250 250 250 501");
+    QUEUE(ENVELOPE "BDAT\r\nNOOP\r\n", "220 250 250 250 501");
+    QUEUE(ENVELOPE "BDAT 3\r\nA:\r"
+                   "MAIL FROM:<>\r\nRCPT TO:<b@outside.test>\r\nDATA\r\nNOOP\r\nRSET\r\nBDAT 2 LAST\r\nabMAIL FROM:<>\r\n",
+          "220 250 250 250 250 503 503 503 250 250 503 250");
+    QUEUE(HELLO "MAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<b@outside.test>\r\nDATA\r\nBDAT 4 LAST\r\n\n\r.\n",
+          "220 250 250 250 503 250");
+    LMTP("LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\n"
+         "BDAT 4\r\nA: bBDAT 2 LAST\r\n\r\n",
+         "220 250 250 250 250 250 250 250");
+    LMTP("LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\n"
+         "BDAT 4\r\nA\nBcBDAT 2 LAST\r\n\r\n",
+         "220 250 250 250 250 550 503");
+    LMTP("LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\n"
+         "BDAT 2 LAST\r\na\n",
+         "220 250 250 250 250 550 550");
+
+    struct session s;
+    talk(&s, &queue_in_protocol, &relay_app, "", ENVELOPE "BDAT 5\r\nA: b\rBDAT 8 LAST\r\n\n\r\n.\r\n.c", 2);
+    assert_string_equal(strbuf_cstr(&fake_queued[0].text), "A: b\r\n\r\n.\r\n.c");
+    assert_false(s.is_in_body);
+    fake_close(&s);
+
+    AUTO_STRBUF script = STRBUF_INIT; /* too large: what comes is read and dropped */
+    strbuf_add_cstr(&script, ENVELOPE "BDAT 100000\r\n");
+    memset(strbuf_extend(&script, 100000), 'x', 100000);
+    strbuf_add_cstr(&script, "BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n");
+    QUEUE(strbuf_cstr(&script), "220 250 250 250 552 503 250");
+}
+
 static void test_limits(void **state)
 {
     (void)state;
@@ -507,6 +550,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_of_commands),
         cmocka_unit_test(test_a_message),
+        cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_errors_are_slowed_down),
         cmocka_unit_test(test_smuggling),
