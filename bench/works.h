@@ -1,0 +1,15 @@
+/*
+ * works.h - the works, one short file each or for a family; main.c has the table of their names. Each returns when all
+ * is done and counted, or does not return.
+ */
+#pragma once
+
+void work_smtp(void);
+void work_lmtp(void);
+void work_submission(void);
+void work_verify(void);
+void work_idle(void);
+void work_select(void);
+void work_fetch(void);
+void work_limit_flush(void);
+void work_limit_loopback(void);
