@@ -13,6 +13,7 @@
 #include "imap/commands.h"
 #include "imap/fetch.h"
 #include "imap/message_set.h"
+#include "imap/resync.h"
 #include "base/banned.h"
 
 /* ---- the walk ------------------------------------------------------------------------------------------------ */
@@ -54,11 +55,12 @@ static struct seqset *unseen_ahead(const struct imap *im, struct fetch_job *job,
     return uids;
 }
 
-static enum status add_seen(struct imap *im, const struct seqset *uids, struct err *err)
+static enum status add_seen(struct imap *im, const struct seqset *uids, uint64_t *modseq, struct err *err)
 {
     AUTO(txn) txn = NULL;
     TRY(store_begin(im->account, TXN_FLAGS, &txn, err));
     TRY(message_change_flags(txn, im->mailbox, uids, FLAGS_ADD, FLAG_SEEN, err));
+    *modseq = store_modseq(txn);
     return store_commit(&txn, err);
 }
 
@@ -72,7 +74,7 @@ static void set_seen_ahead(struct imap *im, struct imap_call *call, struct fetch
     struct seqset *uids = unseen_ahead(im, job, &call->arena);
     if (uids->count == 0)
         return;
-    if (add_seen(im, uids, &err) != ST_OK) {
+    if (add_seen(im, uids, &job->seen_modseq, &err) != ST_OK) {
         struct log_line l;
         session_log_begin(im->session, &l, LOG_WARN, "seen-not-set");
         log_err(&l, &err);
@@ -82,10 +84,35 @@ static void set_seen_ahead(struct imap *im, struct imap_call *call, struct fetch
     }
     for (size_t i = 0; i < uids->count; i++)
         seqset_add(&call->arena, job->seen, uids->ranges[i].first, uids->ranges[i].last);
-    call->own = (struct imap_own_change){.uids = job->seen, .how = FLAGS_ADD, .flags = FLAG_SEEN};
+    call->own =
+        (struct imap_own_change){.uids = job->seen, .how = FLAGS_ADD, .flags = FLAG_SEEN, .is_modseq_told = true};
 }
 
 /* ---- one message --------------------------------------------------------------------------------------------- */
+
+/* RFC 3501 §6.4.5: flags that change by this FETCH are told in its answer; RFC 7162 §3.2.4: with UID and MODSEQ. */
+static enum status write_change(struct imap *im, struct imap_call *call, struct fetch_job *job,
+                                const struct fetch_source *src, struct err *err)
+{
+    static const struct fetch_item told[] = {{.kind = FETCH_UID, .label = SPAN_INIT("UID")},
+                                             {.kind = FETCH_FLAGS, .label = SPAN_INIT("FLAGS")},
+                                             {.kind = FETCH_MODSEQ, .label = SPAN_INIT("MODSEQ")}};
+    if (fetch_flags(job, src->message) == src->message->flags)
+        return ST_OK;
+    bool is_first = !job->ready_count;
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        bool is_wanted = told[i].kind == FETCH_FLAGS || imap_has(im, IMAP_CONDSTORE);
+        if (!is_wanted || fetch_args_has(&job->what, told[i].kind))
+            continue;
+        if (!is_first)
+            strbuf_add_char(imap_out(im), ' ');
+        is_first = false;
+        TRY(fetch_write_item(im, call, src, &told[i], err));
+    }
+    if (!job->ready_count && !is_first)
+        strbuf_add_char(imap_out(im), ' ');
+    return ST_OK;
+}
 
 static enum status write_ready(struct imap *im, struct imap_call *call, struct fetch_job *job,
                                const struct fetch_source *src, struct err *err)
@@ -99,15 +126,7 @@ static enum status write_ready(struct imap *im, struct imap_call *call, struct f
         if (out->len - start > FETCH_READY_BYTES_MAX)
             return err_set(err, ST_LIMIT, "the answer for one message is too large; ask for less at once");
     }
-    /* RFC 3501 §6.4.5: flags that change by this FETCH are told in its answer. */
-    uint64_t flags = fetch_flags(job, src->message);
-    if (!job->has_flags && flags != src->message->flags) {
-        strbuf_add_cstr(out, job->ready_count ? " FLAGS " : "FLAGS ");
-        imap_write_flags(im, call, src->message->uid, flags, out);
-        if (!job->ready_count)
-            strbuf_add_char(out, ' ');
-    }
-    return ST_OK;
+    return write_change(im, call, job, src, err);
 }
 
 /* All that can be said at once; sections to stream are left in the job. ST_NOTFOUND: the content is gone. */
@@ -121,9 +140,7 @@ static enum status begin_message(struct imap *im, struct imap_call *call, struct
         TRY(fetch_source_load(&src, job->forms, err));
     for (size_t i = job->ready_count; i < job->what.count; i++)
         job->octets[i - job->ready_count] = fetch_locate(&src, &job->what.items[i]);
-    strbuf_add_cstr(out, "* ");
-    strbuf_add_u64(out, seq);
-    strbuf_add_cstr(out, " FETCH (");
+    imap_begin_fetch(im, seq, src.message->uid, out);
     TRY(write_ready(im, call, job, &src, err));
     if (job->ready_count < job->what.count) {
         job->message = src.message;
@@ -200,6 +217,8 @@ static enum status fetch_produce(struct imap *im, struct imap_call *call, bool *
     struct fetch_job *job = call->work;
     AUTO(txn) txn = NULL;
     *is_done = false;
+    if (job->vanished && !imap_write_vanished(im, job->vanished, true, &job->vanished_at))
+        return ST_OK;
     while (imap_out(im)->len < SESSION_OUT_HIGH) {
         if (job->message) {
             if (stream_message(im, job, &txn, err) == ST_OK)
@@ -260,16 +279,9 @@ static void plan(struct imap *im, struct imap_call *call, struct fetch_job *job)
     job->seen = seqset_new(&call->arena);
 }
 
-enum status cmd_fetch(struct imap *im, struct imap_call *call, struct err *err)
+static enum status start(struct imap *im, struct imap_call *call, struct fetch_job *job, const struct seqset *uids,
+                         struct err *err)
 {
-    struct seqset *uids;
-    struct fetch_job *job = arena_alloc(&call->arena, sizeof *job);
-    TRY(args_sp(&call->args, err));
-    TRY(imap_args_messages(im, call, &uids, err));
-    TRY(args_sp(&call->args, err));
-    TRY(fetch_args_parse(&call->args, &job->what, err));
-    TRY(args_end(&call->args, err));
-
     plan(im, call, job);
     job->at = (struct fetch_cursor){.view = im->view, .uids = uids};
     if (job->has_flags || job->sets_seen)
@@ -277,4 +289,50 @@ enum status cmd_fetch(struct imap *im, struct imap_call *call, struct err *err)
     call->work = job;
     call->produce = fetch_produce;
     return ST_OK;
+}
+
+enum status fetch_changes(struct imap *im, struct imap_call *call, const struct seqset *uids,
+                          const struct seqset *vanished, struct err *err)
+{
+    struct fetch_job *job = arena_alloc(&call->arena, sizeof *job);
+    fetch_args_add(&call->arena, &job->what, FETCH_UID);
+    fetch_args_add(&call->arena, &job->what, FETCH_FLAGS);
+    fetch_args_add(&call->arena, &job->what, FETCH_MODSEQ);
+    job->vanished = vanished;
+    return start(im, call, job, uids, err);
+}
+
+/* Leaves of the messages named those that the modifiers leave, and has told what they want told. */
+static enum status modify(struct imap *im, struct imap_call *call, struct fetch_job *job,
+                          const struct fetch_modifiers *modifiers, struct seqset **uids, struct err *err)
+{
+    struct seqset *vanished;
+    if (modifiers->is_vanished_wanted && !(call->is_uid && imap_has(im, IMAP_QRESYNC)))
+        return err_set(err, ST_SYNTAX, "VANISHED is for UID FETCH, after ENABLE QRESYNC");
+    if (modifiers->has_changed_since || fetch_args_has(&job->what, FETCH_MODSEQ))
+        imap_enable(im, IMAP_CONDSTORE);
+    if (!modifiers->has_changed_since)
+        return ST_OK;
+    fetch_args_add(&call->arena, &job->what, FETCH_MODSEQ);
+    *uids = imap_changed_since(im, &call->arena, *uids, modifiers->changed_since);
+    if (modifiers->is_vanished_wanted) {
+        TRY(imap_vanished_since(im, &call->arena, call->set, modifiers->changed_since, 0, &vanished, err));
+        job->vanished = vanished;
+    }
+    return ST_OK;
+}
+
+enum status cmd_fetch(struct imap *im, struct imap_call *call, struct err *err)
+{
+    struct seqset *uids;
+    struct fetch_modifiers modifiers;
+    struct fetch_job *job = arena_alloc(&call->arena, sizeof *job);
+    TRY(args_sp(&call->args, err));
+    TRY(imap_args_messages(im, call, &uids, err));
+    TRY(args_sp(&call->args, err));
+    TRY(fetch_args_parse(&call->args, &job->what, err));
+    TRY(fetch_modifiers_parse(&call->args, &modifiers, err));
+    TRY(args_end(&call->args, err));
+    TRY(modify(im, call, job, &modifiers, &uids, err));
+    return start(im, call, job, uids, err);
 }

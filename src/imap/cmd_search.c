@@ -5,6 +5,7 @@
  * go; where messages must be read, a batch is bounded in messages and octets and has its own transaction, so that a
  * long search neither holds a snapshot of the account for long nor keeps a worker from others.
  */
+#include <inttypes.h>
 #include "imap/commands.h"
 #include "imap/search.h"
 #include "base/banned.h"
@@ -26,6 +27,7 @@ struct search_job {
     struct strbuf found; /* " 2 3 5" */
     size_t sent;         /* of it */
     bool is_announced;   /* "* SEARCH" has been written */
+    uint64_t modseq;     /* the greatest of those found */
 };
 
 static void release(struct imap_call *call)
@@ -39,6 +41,8 @@ static void add_found(const struct imap_call *call, struct search_job *job, uint
 {
     strbuf_add_char(&job->found, ' ');
     strbuf_add_u64(&job->found, call->is_uid ? job->matcher.message->uid : seq);
+    if (job->matcher.message->modseq > job->modseq)
+        job->modseq = job->matcher.message->modseq;
 }
 
 /* A message that another session has expunged matches nothing (RFC 2180 §4.3). */
@@ -88,6 +92,8 @@ static bool write_found(struct imap *im, struct search_job *job)
     job->sent += piece.len;
     if (job->sent < job->found.len)
         return false;
+    if (job->program.has_modseq && job->modseq) /* RFC 7162 §3.1.6 */
+        strbuf_addf(out, " (MODSEQ %" PRIu64 ")", job->modseq);
     strbuf_add_cstr(out, "\r\n");
     return true;
 }
@@ -120,6 +126,9 @@ enum status cmd_search(struct imap *im, struct imap_call *call, struct err *err)
         call->no_code = bad_charset;
     TRY(st);
 
+    call->holds_expunge = job->program.has_numbers; /* UID SEARCH, too (RFC 7162 §3.2.10.2, RFC 9051 §7.5.1) */
+    if (job->program.has_modseq)
+        imap_enable(im, IMAP_CONDSTORE);
     job->matcher.im = im;
     job->matcher.forms_wanted = job->program.root->cost == SEARCH_COST_BODY ? CONTENT_PARTS : 0;
     job->seq = 1;

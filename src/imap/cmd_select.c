@@ -1,9 +1,13 @@
 /*
  * cmd_select.c - SELECT, EXAMINE (RFC 3501 §6.3.1, §6.3.2), CLOSE (§6.4.2), UNSELECT (RFC 3691).
  */
+#include <inttypes.h>
 #include "imap/commands.h"
 #include "imap/internal.h"
+#include "imap/fetch.h"
+#include "imap/message_set.h"
 #include "imap/names.h"
+#include "imap/resync.h"
 #include "base/banned.h"
 
 static enum status find(struct imap *im, struct imap_call *call, struct span name, struct mailbox *m,
@@ -61,16 +65,76 @@ static void write_list(struct imap *im, const struct imap_call *call, const stru
     strbuf_add_cstr(out, "\r\n");
 }
 
+/* select-params (RFC 4466 §2.2). */
+struct select_params {
+    bool has_condstore; /* RFC 7162 §3.1.8 */
+    bool has_known;     /* QRESYNC */
+    struct imap_known known;
+};
+
+static enum status read_param(struct imap *im, struct imap_args *args, struct select_params *out, struct err *err)
+{
+    if (args_take_word(args, "CONDSTORE")) {
+        out->has_condstore = true;
+        return ST_OK;
+    }
+    if (!args_take_word(args, "QRESYNC"))
+        return args_expected(args, "a SELECT parameter", err);
+    if (!imap_has(im, IMAP_QRESYNC))
+        return err_set(err, ST_STATE, "enable QRESYNC first");
+    if (out->has_known)
+        return err_set(err, ST_SYNTAX, "QRESYNC is said once");
+    out->has_known = true;
+    TRY(args_sp(args, err));
+    return imap_args_known(args, &out->known, err);
+}
+
+static enum status read_params(struct imap *im, struct imap_args *args, struct select_params *out, struct err *err)
+{
+    *out = (struct select_params){0};
+    if (args_at_end(args))
+        return ST_OK;
+    TRY(args_sp(args, err));
+    TRY(args_list_open(args, err));
+    for (size_t n = 0;; n++) {
+        bool is_more;
+        if (n == 0 && args_next_is(args, ')'))
+            return args_expected(args, "a SELECT parameter", err);
+        TRY(args_list_next(args, n, &is_more, err));
+        if (!is_more)
+            return ST_OK;
+        TRY(read_param(im, args, out, err));
+    }
+}
+
+/* RFC 7162 §3.2.5.1: as UID FETCH known-uids (FLAGS) (CHANGEDSINCE modseq VANISHED), with less that vanished where the
+ * match data allow it. */
+static enum status resync(struct imap *im, struct imap_call *call, const struct imap_known *known, struct err *err)
+{
+    TRY(imap_load_view(im, err));
+    struct seqset *uids = known->uids, *vanished;
+    if (!uids) {
+        uids = seqset_new(&call->arena);
+        seqset_add(&call->arena, uids, 1, UINT32_MAX);
+    }
+    TRY(imap_vanished_since(im, &call->arena, uids, known->modseq, imap_match_known(im->view, known), &vanished, err));
+    return fetch_changes(im, call, imap_changed_since(im, &call->arena, uids, known->modseq), vanished, err);
+}
+
 static enum status open_mailbox(struct imap *im, struct imap_call *call, bool is_read_only, struct err *err)
 {
     struct span name;
+    struct select_params params;
     TRY(args_sp(&call->args, err));
     TRY(args_mailbox(&call->args, &name, err));
+    TRY(read_params(im, &call->args, &params, err));
     TRY(args_end(&call->args, err));
 
     if (im->state == IMAP_SELECTED) /* RFC 7162 §3.2.11, RFC 9051 §7.1: whatever is enabled */
         imap_untagged(im, "OK [CLOSED] Previous mailbox is now closed");
     imap_deselect(im); /* also where the new one cannot be selected */
+    if (params.has_condstore)
+        imap_enable(im, IMAP_CONDSTORE);
     struct mailbox m;
     bool has_children = false;
     TRY(find(im, call, name, &m, &has_children, err));
@@ -92,6 +156,8 @@ static enum status open_mailbox(struct imap *im, struct imap_call *call, bool is
         imap_untagged(im, "%u RECENT", count_recent(im, &m));
     imap_untagged(im, "OK [UIDVALIDITY %u] UIDs are valid", m.uidvalidity);
     imap_untagged(im, "OK [UIDNEXT %u] Predicted next UID", m.uidnext);
+    if (imap_has(im, IMAP_CONDSTORE))
+        imap_untagged(im, "OK [HIGHESTMODSEQ %" PRIu64 "] Highest", m.highest_modseq);
     imap_set_code(call, is_read_only ? "READ-ONLY" : "READ-WRITE");
 
     struct log_line l;
@@ -99,7 +165,11 @@ static enum status open_mailbox(struct imap *im, struct imap_call *call, bool is
     log_span(&l, "mailbox", name);
     log_u64(&l, "messages", m.messages);
     log_end(&l);
-    return ST_OK;
+    if (params.has_known && params.known.uidvalidity == m.uidvalidity)
+        st = resync(im, call, &params.known, err);
+    if (st != ST_OK)
+        imap_deselect(im);
+    return st;
 }
 
 enum status cmd_select(struct imap *im, struct imap_call *call, struct err *err)

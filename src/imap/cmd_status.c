@@ -57,6 +57,12 @@ static uint64_t size(struct imap *im, const struct mailbox *m)
     return m->size_bytes;
 }
 
+static uint64_t highest_modseq(struct imap *im, const struct mailbox *m)
+{
+    (void)im;
+    return m->highest_modseq;
+}
+
 static const struct {
     const char *name;
     const char *rfc;
@@ -70,15 +76,18 @@ static const struct {
     { "UNSEEN",      "3501 §6.3.10", unseen },
     { "DELETED",     "9051 §6.3.11", deleted },
     { "SIZE",        "8438",         size },
+    { "HIGHESTMODSEQ", "7162 §3.1.7", highest_modseq },
     /* clang-format on */
 };
 enum { ITEM_COUNT = sizeof items / sizeof *items };
 
-static enum status read_item(struct imap_args *args, status_items *out, struct err *err)
+static enum status read_item(struct imap *im, struct imap_args *args, status_items *out, struct err *err)
 {
     for (unsigned i = 0; i < ITEM_COUNT; i++)
         if (args_take_word(args, items[i].name)) {
             *out |= 1u << i;
+            if (items[i].value == highest_modseq)
+                imap_enable(im, IMAP_CONDSTORE);
             return ST_OK;
         }
     return args_expected(args, "a STATUS item", err);
@@ -86,7 +95,6 @@ static enum status read_item(struct imap_args *args, status_items *out, struct e
 
 enum status imap_args_status_items(struct imap *im, struct imap_args *args, status_items *out, struct err *err)
 {
-    (void)im;
     *out = 0;
     TRY(args_list_open(args, err));
     for (size_t n = 0;; n++) {
@@ -94,7 +102,7 @@ enum status imap_args_status_items(struct imap *im, struct imap_args *args, stat
         TRY(args_list_next(args, n, &is_more, err));
         if (!is_more)
             return *out ? ST_OK : err_set(err, ST_SYNTAX, "expected a STATUS item");
-        TRY(read_item(args, out, err));
+        TRY(read_item(im, args, out, err));
     }
 }
 

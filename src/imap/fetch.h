@@ -53,10 +53,18 @@ struct fetch_job {
     struct fetch_octets *octets; /* of all streamed items */
     uint64_t offset, left;       /* of the literal that has been announced */
 
+    const struct seqset *vanished; /* told before the first message, from this range on; NULL: nothing */
+    size_t vanished_at;
+
     bool sets_seen;
-    uint32_t seen_uid;   /* up to here \Seen has been set */
-    struct seqset *seen; /* by this command */
+    uint32_t seen_uid;    /* up to here \Seen has been set */
+    struct seqset *seen;  /* by this command */
+    uint64_t seen_modseq; /* which those have got that were set last */
 };
+
+/* Has the call answer with UID, FLAGS and MODSEQ of these messages of the client's view, behind VANISHED (EARLIER). */
+enum status fetch_changes(struct imap *im, struct imap_call *call, const struct seqset *uids,
+                          const struct seqset *vanished, struct err *err);
 
 /* The sequence number of the next message, 0 at the end; does not move. */
 uint32_t fetch_cursor_seq(struct fetch_cursor *c);
@@ -64,6 +72,8 @@ void fetch_cursor_advance(struct fetch_cursor *c);
 
 /* The message's flags as the answer shows them. */
 uint64_t fetch_flags(const struct fetch_job *job, const struct view_message *m);
+/* The message's modseq as the answer shows it: with what this FETCH has changed. */
+uint64_t fetch_modseq(const struct imap *im, const struct fetch_job *job, const struct view_message *m);
 /* fetch_item.c: one item that is written at once, with its label. */
 enum status fetch_write_item(struct imap *im, const struct imap_call *call, const struct fetch_source *src,
                              const struct fetch_item *item, struct err *err);

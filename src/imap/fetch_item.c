@@ -10,10 +10,18 @@ uint64_t fetch_flags(const struct fetch_job *job, const struct view_message *m)
     return job->sets_seen && m->uid <= job->seen_uid ? m->flags | FLAG_SEEN : m->flags;
 }
 
-static void write_internal_date(const struct view_message *m, struct strbuf *out)
+uint64_t fetch_modseq(const struct imap *im, const struct fetch_job *job, const struct view_message *m)
+{
+    if (job->seen_modseq && seqset_has(job->seen, m->uid))
+        return job->seen_modseq;
+    uint32_t newer = im->told_flags ? view_seq_of(im->told_flags, m->uid) : 0;
+    return newer ? view_message(im->told_flags, newer)->modseq : m->modseq;
+}
+
+static void write_date(int64_t utc, int zone_minutes, struct strbuf *out)
 {
     strbuf_add_char(out, '"');
-    date_write_imap(m->received_utc, m->received_zone, out);
+    date_write_imap(utc, zone_minutes, out);
     strbuf_add_char(out, '"');
 }
 
@@ -32,7 +40,15 @@ enum status fetch_write_item(struct imap *im, const struct imap_call *call, cons
         strbuf_add_u64(out, m->uid);
         break;
     case FETCH_INTERNALDATE:
-        write_internal_date(m, out);
+        write_date(m->received_utc, m->received_zone, out);
+        break;
+    case FETCH_SAVEDATE:
+        write_date(m->saved_utc, 0, out);
+        break;
+    case FETCH_MODSEQ:
+        strbuf_add_char(out, '(');
+        strbuf_add_u64(out, fetch_modseq(im, call->work, m));
+        strbuf_add_char(out, ')');
         break;
     case FETCH_SIZE:
         strbuf_add_u64(out, m->size);

@@ -9,8 +9,27 @@ enum status imap_args_messages(struct imap *im, struct imap_call *call, struct s
     struct seqset *set;
     uint32_t messages = view_count(im->view);
     TRY(args_seqset(&call->args, call->is_uid ? view_last_uid(im->view) : messages, &set, err));
+    call->set = set;
     if (!call->is_uid && (set->count == 0 || set->ranges[set->count - 1].last > messages))
         return err_set(err, ST_SYNTAX, "there is no such message; the mailbox has %u", messages);
     *uids = view_resolve(&call->arena, im->view, set, call->is_uid);
     return ST_OK;
+}
+
+struct seqset *imap_changed_since(const struct imap *im, struct arena *a, const struct seqset *uids, uint64_t modseq)
+{
+    const struct view *told = im->told_flags ? im->told_flags : im->view;
+    struct seqset *out = seqset_new(a);
+    for (size_t i = 0; i < uids->count; i++) {
+        uint32_t seq = view_seq_at_or_after(told, uids->ranges[i].first);
+        while ((seq = view_seq_changed(told, seq, modseq)) <= view_count(told)) {
+            uint32_t uid = view_message(told, seq)->uid;
+            if (uid > uids->ranges[i].last)
+                break;
+            if (told == im->view || view_seq_of(im->view, uid))
+                seqset_add(a, out, uid, uid);
+            seq++;
+        }
+    }
+    return out;
 }

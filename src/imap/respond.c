@@ -78,6 +78,15 @@ void imap_untagged(struct imap *im, const char *fmt, ...)
     strbuf_add_cstr(out, "\r\n");
 }
 
+void imap_begin_fetch(const struct imap *im, uint32_t seq, uint32_t uid, struct strbuf *out)
+{
+    (void)im;
+    (void)uid;
+    strbuf_add_cstr(out, "* ");
+    strbuf_add_u64(out, seq);
+    strbuf_add_cstr(out, " FETCH (");
+}
+
 void imap_set_code(struct imap_call *call, const char *fmt, ...)
 {
     AUTO_STRBUF text = STRBUF_INIT;

@@ -104,6 +104,14 @@ static bool match_view(const struct search_matcher *s, const struct search_key *
         return internal_day(m) == k->day;
     case SEARCH_SINCE:
         return internal_day(m) >= k->day;
+    case SEARCH_MODSEQ:
+        return m->modseq >= k->number;
+    case SEARCH_SAVEDBEFORE:
+        return date_day(m->saved_utc, 0) < k->day;
+    case SEARCH_SAVEDON:
+        return date_day(m->saved_utc, 0) == k->day;
+    case SEARCH_SAVEDSINCE:
+        return date_day(m->saved_utc, 0) >= k->day;
     default:
         return true; /* ALL */
     }

@@ -112,6 +112,11 @@ enum status imap_load_view(struct imap *im, struct err *err)
     return view_get_as_of(im->account, im->mailbox, im->known_modseq, im->known_uidnext, &im->view, err);
 }
 
+uint64_t imap_known_modseq(const struct imap *im)
+{
+    return im->view ? view_modseq(im->view) : im->known_modseq;
+}
+
 uint32_t imap_recent_count(const struct imap *im, const struct view *v)
 {
     uint32_t n = 0;

@@ -56,6 +56,8 @@ struct imap_own_change {
     enum flag_change how;
     uint64_t flags;
     bool is_wanted;
+    bool is_modseq_wanted; /* as is_wanted, but the modseq alone will do (STORE UNCHANGEDSINCE with .SILENT) */
+    bool is_modseq_told;   /* the command has said the new modseqs itself (FETCH that sets \Seen) */
 };
 
 struct imap_news; /* sync.c */
@@ -67,11 +69,13 @@ struct imap_call {
     const struct imap_command *command;
     struct imap_args args; /* behind the command's name */
     bool is_uid;
+    const struct seqset *set; /* the messages it names, as the client wrote them (imap_args_messages) */
 
     /* What run() may set. */
     struct span code;    /* response code of the OK, without brackets: "COPYUID 38505 304 3956" (in the arena) */
     const char *text;    /* of the OK; default: "<NAME> completed" */
     const char *no_code; /* response code of a NO, in place of the status's own: "BADCHARSET (UTF-8)" */
+    bool holds_expunge;  /* as the flag IMAP_HOLDS_EXPUNGE, which rows have where it is always so */
     bool is_answered;    /* run() has written the tagged response, or there will be none */
     enum next next;      /* default NEXT_AGAIN */
     struct imap_own_change own;
@@ -94,8 +98,10 @@ struct imap_call {
 /* What the client has switched on (cmd_enable.c); bits of im->enabled. A session of IMAP4rev1 that enables nothing sees
  * nothing of them. */
 enum imap_feature {
-    IMAP_REV2 = 1, /* IMAP4rev2: RFC 9051 Appendix E says what differs */
-    IMAP_UTF8 = 2, /* UTF-8 in quoted strings, mailbox names are UTF-8; with IMAP4rev2 or UTF8=ACCEPT */
+    IMAP_REV2 = 1,      /* IMAP4rev2: RFC 9051 Appendix E says what differs */
+    IMAP_UTF8 = 2,      /* UTF-8 in quoted strings, mailbox names are UTF-8; with IMAP4rev2 or UTF8=ACCEPT */
+    IMAP_CONDSTORE = 4, /* RFC 7162 §3.1: FETCH responses that nobody asked for have UID and MODSEQ */
+    IMAP_QRESYNC = 8,   /* RFC 7162 §3.2: VANISHED in place of EXPUNGE; never without IMAP_CONDSTORE */
 };
 
 /* What the bytes that come in are. */
@@ -124,7 +130,7 @@ struct imap {
     mailbox_id mailbox;
     struct view *view;       /* as the client knows it; NULL until first needed (imap_load_view) */
     struct view *told_flags; /* newer: flags are told from it while its expunges may not be told; else NULL */
-    uint64_t known_modseq;   /* the state at SELECT, for loading the view later */
+    uint64_t known_modseq;   /* the state at SELECT, for loading the view later; while view is NULL */
     uint32_t known_uidnext;
     uint32_t keywords_told;  /* 1 + how many keywords the last FLAGS response named; 0: there was none */
     struct seqrange *recent; /* uids that are \Recent in this session, ascending */
@@ -161,6 +167,14 @@ void imap_untagged(struct imap *im, const char *fmt, ...) __attribute__((format(
 void imap_set_code(struct imap_call *call, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Sets call->code to "COPYUID …" (RFC 4315 §3); nothing where no message was copied. */
 void imap_set_copyuid(struct imap_call *call, const struct uid_pairs *pairs);
+
+/* Switches features on, cmd_enable.c. The first command that enables CONDSTORE while a mailbox is selected has its
+ * HIGHESTMODSEQ told (RFC 7162 §3.1). */
+void imap_enable(struct imap *im, unsigned features);
+/* The modseq up to which the client knows the selected mailbox. */
+uint64_t imap_known_modseq(const struct imap *im);
+/* "* 7 FETCH (" */
+void imap_begin_fetch(const struct imap *im, uint32_t seq, uint32_t uid, struct strbuf *out);
 
 /* flags.c: bits and names. A name that is no keyword yet is made if may_create (in a write transaction). */
 enum status imap_flag_bits(struct txn *t, const struct imap_flags *flags, bool may_create, uint64_t *bits,

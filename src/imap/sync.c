@@ -11,8 +11,10 @@
  *
  * What a command did to flags itself (call->own) is not told again, unless it wants all its messages told.
  */
+#include <inttypes.h>
 #include <stdatomic.h>
 #include "imap/internal.h"
+#include "imap/resync.h"
 #include "base/banned.h"
 
 enum news_stage { NEWS_EXPUNGED, NEWS_ARRIVED, NEWS_FLAGS, NEWS_DONE };
@@ -22,10 +24,11 @@ struct imap_news {
     struct view_diff diff;       /* from im->view */
     struct seqset *changed_uids; /* whose flags the client does not know */
     enum news_stage stage;
-    bool is_held;      /* only flags are told; im->view stays */
-    size_t ranges;     /* NEWS_EXPUNGED: of expunged_seqs still to be told, from the end */
-    uint32_t seq;      /* the next in that range; 0: its last */
-    size_t changed_at; /* NEWS_FLAGS: ranges of changed_uids and of own.uids that lie behind us */
+    bool is_held;       /* only flags are told; im->view stays */
+    size_t ranges;      /* NEWS_EXPUNGED: of expunged_seqs still to be told, from the end */
+    size_t vanished_at; /* or of expunged_uids those that have been told */
+    uint32_t seq;       /* the next in that range; 0: its last */
+    size_t changed_at;  /* NEWS_FLAGS: ranges of changed_uids and of own.uids that lie behind us */
     size_t own_at;
     uint32_t uid; /* everything below has been told */
 };
@@ -79,7 +82,7 @@ static const struct view *known_flags(const struct imap *im)
 
 static void compare(const struct imap *im, struct imap_call *call, const struct view *to, struct imap_news *news)
 {
-    bool may_hold = call->command && (call->command->flags & IMAP_HOLDS_EXPUNGE);
+    bool may_hold = call->holds_expunge || (call->command && (call->command->flags & IMAP_HOLDS_EXPUNGE));
     view_diff(&call->arena, im->view, to, &news->diff);
     news->changed_uids = news->diff.changed_uids;
     if (im->told_flags) {
@@ -104,7 +107,7 @@ static enum status look(struct imap *im, struct imap_call *call, struct err *err
     }
     AUTO(view) to = NULL;
     TRY(current_view(im, &to, err));
-    if (to == im->view && !call->own.is_wanted)
+    if (to == im->view && !call->own.is_wanted && !call->own.is_modseq_wanted)
         return ST_OK;
     struct imap_news *news = arena_alloc(&call->arena, sizeof *news);
     compare(im, call, to, news);
@@ -123,7 +126,7 @@ enum status imap_news_begin(struct imap *im, struct imap_call *call, struct err 
     if (im->state != IMAP_SELECTED)
         return ST_OK;
     bool has_news = atomic_exchange(&im->has_news, false);
-    if (!has_news && !call->own.is_wanted)
+    if (!has_news && !call->own.is_wanted && !call->own.is_modseq_wanted)
         return ST_OK;
     enum status st = look(im, call, err);
     if (st != ST_OK)
@@ -143,6 +146,12 @@ static void write_numbered(struct strbuf *out, uint32_t n, const char *what)
     strbuf_add_cstr(out, "* ");
     strbuf_add_u64(out, n);
     strbuf_add_cstr(out, what);
+}
+
+/* RFC 7162 §3.2.10.2: by uids. Of messages the client was told of, as all those of its view. */
+static bool write_vanished(struct imap *im, struct imap_news *news)
+{
+    return imap_write_vanished(im, news->diff.expunged_uids, false, &news->vanished_at);
 }
 
 /* From the last to the first, so that no number shifts before it is told (RFC 3501 §7.4.1). */
@@ -203,17 +212,27 @@ static void write_flags_of(struct imap *im, const struct imap_call *call, uint32
     if (!at || !seq)
         return;
     const struct view_message *m = view_message(news->to, at);
-    if (is_expected(im, call, m, is_own))
+    bool is_known = is_expected(im, call, m, is_own);
+    if (is_known && (call->own.is_modseq_told || !imap_has(im, IMAP_CONDSTORE)))
         return;
     struct strbuf *out = imap_out(im);
-    write_numbered(out, seq, " FETCH (");
-    if (call->is_uid || imap_has(im, IMAP_REV2)) { /* RFC 9051 Appendix E.21 */
+    bool has_modseq = imap_has(im, IMAP_CONDSTORE), has_flags = !is_known;
+    imap_begin_fetch(im, seq, uid, out);
+    /* RFC 9051 Appendix E.21, RFC 7162 §3.2.4 */
+    if (call->is_uid || has_modseq || imap_has(im, IMAP_REV2)) {
         strbuf_add_cstr(out, "UID ");
         strbuf_add_u64(out, uid);
         strbuf_add_char(out, ' ');
     }
-    strbuf_add_cstr(out, "FLAGS ");
-    imap_write_flag_list(im, call, uid, m->flags, out);
+    if (has_flags) {
+        strbuf_add_cstr(out, "FLAGS ");
+        imap_write_flag_list(im, call, uid, m->flags, out);
+    }
+    if (has_modseq) {
+        strbuf_add_cstr(out, has_flags ? " MODSEQ (" : "MODSEQ (");
+        strbuf_add_u64(out, m->modseq);
+        strbuf_add_char(out, ')');
+    }
     strbuf_add_cstr(out, ")\r\n");
 }
 
@@ -225,7 +244,8 @@ static bool write_flags(struct imap *im, const struct imap_call *call, struct im
             return false;
         uint32_t changed = next_in(news->changed_uids, &news->changed_at, news->uid);
         uint32_t own = next_in(call->own.uids, &news->own_at, news->uid);
-        uint32_t uid = call->own.is_wanted && own && (!changed || own < changed) ? own : changed;
+        bool is_own_wanted = call->own.is_wanted || call->own.is_modseq_wanted;
+        uint32_t uid = is_own_wanted && own && (!changed || own < changed) ? own : changed;
         if (!uid)
             return true;
         write_flags_of(im, call, uid, next_in(call->own.uids, &news->own_at, uid) == uid);
@@ -233,6 +253,24 @@ static bool write_flags(struct imap *im, const struct imap_call *call, struct im
             return true;
         news->uid = uid + 1;
     }
+}
+
+/*
+ * The modseq up to which the client now knows all (RFC 7162 §3.2.7, §6). Where expunges are held back while modseqs of
+ * flags behind them have been told, it is the old one (§3.2). In the tagged OK where there is room for it.
+ */
+static void tell_modseq(struct imap *im, struct imap_call *call, const struct imap_news *news)
+{
+    bool has_flags = news->changed_uids->count || call->own.is_wanted || call->own.is_modseq_wanted;
+    bool is_held = news->is_held && has_flags && imap_has(im, IMAP_CONDSTORE);
+    if (!is_held && !(imap_has(im, IMAP_QRESYNC) && news->diff.expunged_uids->count))
+        return;
+    uint64_t modseq = imap_known_modseq(im);
+    if (!is_held && call->status == ST_OK && call->tag.len && !call->code.len)
+        imap_set_code(call, "HIGHESTMODSEQ %" PRIu64, modseq);
+    else
+        imap_untagged(im, "OK [HIGHESTMODSEQ %" PRIu64 "] %s", modseq,
+                      is_held ? "Expunges are held back" : "Up to here");
 }
 
 /* What has been told is what the client knows. */
@@ -252,7 +290,7 @@ bool imap_news_write(struct imap *im, struct imap_call *call)
 {
     struct imap_news *news = call->news;
     if (news->stage == NEWS_EXPUNGED) {
-        if (!write_expunged(im, news))
+        if (!(imap_has(im, IMAP_QRESYNC) ? write_vanished(im, news) : write_expunged(im, news)))
             return false;
         news->stage = NEWS_ARRIVED;
     }
@@ -265,6 +303,7 @@ bool imap_news_write(struct imap *im, struct imap_call *call)
             return false;
         news->stage = NEWS_DONE;
         keep(im, news);
+        tell_modseq(im, call, news);
     }
     return true;
 }

@@ -74,6 +74,9 @@ static const struct {
     { "IMAP4rev2", "9051",  ANY  },
     { "LITERAL+",  "7888",  ANY  },
     { "CHILDREN",  "3348",  AUTH },
+    { "CONDSTORE", "7162",  AUTH },
+    { "SAVEDATE",  "8514",  AUTH },
+    { "QRESYNC",   "7162",  AUTH },
     /* clang-format on */
 };
 

@@ -16,6 +16,8 @@ static const struct item_name {
     {"FLAGS", FETCH_FLAGS, 0, false, false},
     {"UID", FETCH_UID, 0, false, false},
     {"INTERNALDATE", FETCH_INTERNALDATE, 0, false, false},
+    {"SAVEDATE", FETCH_SAVEDATE, 0, false, false},
+    {"MODSEQ", FETCH_MODSEQ, 0, false, false},
     {"ENVELOPE", FETCH_ENVELOPE, 0, false, false},
     {"BODYSTRUCTURE", FETCH_BODYSTRUCTURE, 0, false, false},
     {"BODY", FETCH_BODY, 0, true, true},
@@ -284,4 +286,50 @@ bool fetch_args_has(const struct fetch_args *f, enum fetch_kind kind)
         if (f->items[i].kind == kind)
             return true;
     return false;
+}
+
+void fetch_args_add(struct arena *a, struct fetch_args *f, enum fetch_kind kind)
+{
+    if (fetch_args_has(f, kind))
+        return;
+    struct fetch_item *items = arena_array(a, f->count + 1, sizeof *items);
+    if (f->count)
+        memcpy(items, f->items, f->count * sizeof *items);
+    items[f->count++] = (struct fetch_item){.kind = kind, .label = span_cstr(item_name_of(kind)->name)};
+    f->items = items;
+}
+
+static enum status modifier(struct imap_args *args, struct fetch_modifiers *out, struct err *err)
+{
+    if (args_take_word(args, "CHANGEDSINCE")) {
+        out->has_changed_since = true;
+        TRY(args_sp(args, err));
+        return args_modseq(args, &out->changed_since, err);
+    }
+    if (args_take_word(args, "VANISHED")) {
+        out->is_vanished_wanted = true;
+        return ST_OK;
+    }
+    return args_expected(args, "a FETCH modifier", err);
+}
+
+enum status fetch_modifiers_parse(struct imap_args *args, struct fetch_modifiers *out, struct err *err)
+{
+    *out = (struct fetch_modifiers){0};
+    if (args_at_end(args))
+        return ST_OK;
+    TRY(args_sp(args, err));
+    TRY(args_list_open(args, err));
+    for (size_t n = 0;; n++) {
+        bool is_more;
+        if (n == 0 && args_next_is(args, ')'))
+            return args_expected(args, "a FETCH modifier", err);
+        TRY(args_list_next(args, n, &is_more, err));
+        if (!is_more)
+            break;
+        TRY(modifier(args, out, err));
+    }
+    if (out->is_vanished_wanted && !out->has_changed_since)
+        return err_set(err, ST_SYNTAX, "VANISHED needs CHANGEDSINCE");
+    return ST_OK;
 }

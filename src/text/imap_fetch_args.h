@@ -18,7 +18,9 @@ enum fetch_kind {
     FETCH_FLAGS,
     FETCH_UID,
     FETCH_INTERNALDATE,
-    FETCH_SIZE, /* RFC822.SIZE */
+    FETCH_SAVEDATE, /* RFC 8514 */
+    FETCH_MODSEQ,   /* RFC 7162 §3.1.4.2 */
+    FETCH_SIZE,     /* RFC822.SIZE; up to here the view knows the answer */
     FETCH_ENVELOPE,
     FETCH_BODY, /* BODY without a section */
     FETCH_BODYSTRUCTURE,
@@ -51,7 +53,18 @@ struct fetch_args {
     bool sets_seen; /* an item that is no PEEK reads the text (RFC 3501 §6.4.5) */
 };
 
+/* fetch-modifiers (RFC 4466 §2.4). */
+struct fetch_modifiers {
+    bool has_changed_since; /* RFC 7162 §3.1.4.1 */
+    uint64_t changed_since;
+    bool is_vanished_wanted; /* RFC 7162 §3.2.6; only with CHANGEDSINCE */
+};
+
 /* Reads a macro, one item or a list of items; what may follow is the caller's. */
 enum status fetch_args_parse(struct imap_args *args, struct fetch_args *out, struct err *err);
+/* " (modifier …)" where something follows the items. */
+enum status fetch_modifiers_parse(struct imap_args *args, struct fetch_modifiers *out, struct err *err);
+/* Adds an item that has no section, unless it is there. */
+void fetch_args_add(struct arena *a, struct fetch_args *f, enum fetch_kind kind);
 /* Whether one of the items is of that kind. */
 bool fetch_args_has(const struct fetch_args *f, enum fetch_kind kind);

@@ -239,6 +239,12 @@ enum status args_number64(struct imap_args *args, uint64_t *out, struct err *err
     return number(args, INT64_MAX, out, err);
 }
 
+enum status args_modseq(struct imap_args *args, uint64_t *out, struct err *err)
+{
+    TRY(args_number64(args, out, err));
+    return *out ? ST_OK : err_set(err, ST_SYNTAX, "a modseq is greater than 0");
+}
+
 static bool is_seqset_char(char c)
 {
     return ascii_is_digit(c) || c == ':' || c == ',' || c == '*';
@@ -249,6 +255,15 @@ enum status args_seqset(struct imap_args *args, uint32_t last, struct seqset **o
     struct span text = SPAN_NONE;
     TRY(take_while(args, is_seqset_char, "a sequence set", &text, err));
     return seqset_parse(args->arena, text, last, out, err);
+}
+
+enum status args_known_seqset(struct imap_args *args, struct seqset **out, struct err *err)
+{
+    struct span before = args->rest;
+    TRY(args_seqset(args, 0, out, err));
+    if (span_find_byte(span_take(before, before.len - args->rest.len), '*', 0) != SPAN_NPOS)
+        return err_set(err, ST_SYNTAX, "\"*\" is not allowed here");
+    return ST_OK;
 }
 
 /* ---- mailbox names ------------------------------------------------------------------------------------------ */

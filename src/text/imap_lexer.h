@@ -63,8 +63,13 @@ enum status args_number(struct imap_args *args, uint32_t *out, struct err *err);
 enum status args_nz_number(struct imap_args *args, uint32_t *out, struct err *err);
 enum status args_number64(struct imap_args *args, uint64_t *out, struct err *err); /* up to 2^63 - 1 (RFC 9051) */
 
+/* mod-sequence-value of RFC 7162 §7: 1 to 2^63 - 1. */
+enum status args_modseq(struct imap_args *args, uint64_t *out, struct err *err);
+
 /* "*" is `last`: the number of messages, or the last uid; 0 where the mailbox is empty. */
 enum status args_seqset(struct imap_args *args, uint32_t last, struct seqset **out, struct err *err);
+/* The same where "*" is not allowed (known-uids of RFC 7162 §7). */
+enum status args_known_seqset(struct imap_args *args, struct seqset **out, struct err *err);
 
 /* An astring as the store names mailboxes: UTF-8, INBOX in capitals. */
 enum status args_mailbox(struct imap_args *args, struct span *out, struct err *err);

@@ -13,7 +13,8 @@ enum operand {
     OPERAND_KEYWORD,
     OPERAND_DAY,
     OPERAND_NUMBER,
-    OPERAND_UIDS
+    OPERAND_UIDS,
+    OPERAND_MODSEQ
 };
 
 static const struct key_name {
@@ -37,9 +38,14 @@ static const struct key_name {
     {"HEADER", SEARCH_HEADER, false, OPERAND_FIELD_TEXT, 0, NULL},
     {"KEYWORD", SEARCH_KEYWORD, false, OPERAND_KEYWORD, 0, NULL},
     {"LARGER", SEARCH_LARGER, false, OPERAND_NUMBER, 0, NULL},
+    {"MODSEQ", SEARCH_MODSEQ, false, OPERAND_MODSEQ, 0, NULL},
     {"OLD", SEARCH_RECENT, true, OPERAND_NONE, 0, NULL},
     {"ON", SEARCH_ON, false, OPERAND_DAY, 0, NULL},
     {"RECENT", SEARCH_RECENT, false, OPERAND_NONE, 0, NULL},
+    {"SAVEDATESUPPORTED", SEARCH_ALL, false, OPERAND_NONE, 0, NULL}, /* RFC 8514 §4.3: by every mailbox */
+    {"SAVEDBEFORE", SEARCH_SAVEDBEFORE, false, OPERAND_DAY, 0, NULL},
+    {"SAVEDON", SEARCH_SAVEDON, false, OPERAND_DAY, 0, NULL},
+    {"SAVEDSINCE", SEARCH_SAVEDSINCE, false, OPERAND_DAY, 0, NULL},
     {"SEEN", SEARCH_FLAGS, false, OPERAND_NONE, IMAP_FLAG_SEEN, NULL},
     {"SENTBEFORE", SEARCH_SENTBEFORE, false, OPERAND_DAY, 0, NULL},
     {"SENTON", SEARCH_SENTON, false, OPERAND_DAY, 0, NULL},
@@ -63,7 +69,7 @@ struct reader {
     struct search_last last;
     struct span charset;
     size_t keys, texts;
-    bool has_keywords;
+    bool has_keywords, has_numbers, has_modseq;
     unsigned depth;
 };
 
@@ -108,6 +114,24 @@ static enum status text_operand(struct reader *r, struct search_key *k, struct e
     return ST_OK;
 }
 
+/* [entry-name SP entry-type-req SP] mod-sequence-valzer. A message has one modseq for all its flags, which flag is
+ * asked for is passed over (RFC 7162 §3.1.5). */
+static enum status modseq_operand(struct reader *r, struct search_key *k, struct err *err)
+{
+    struct span entry;
+    r->has_modseq = true;
+    if (args_next_is(r->args, '"')) {
+        TRY(args_string(r->args, &entry, err));
+        if (!span_istarts(entry, SPAN("/flags/")))
+            return err_set(err, ST_SYNTAX, "an entry of MODSEQ begins with /flags/");
+        TRY(args_sp(r->args, err));
+        if (!args_take_word(r->args, "priv") && !args_take_word(r->args, "shared") && !args_take_word(r->args, "all"))
+            return args_expected(r->args, "priv, shared or all", err);
+        TRY(args_sp(r->args, err));
+    }
+    return args_number64(r->args, &k->number, err);
+}
+
 static enum status operand(struct reader *r, enum operand what, struct search_key *k, struct err *err)
 {
     uint32_t number;
@@ -132,6 +156,8 @@ static enum status operand(struct reader *r, enum operand what, struct search_ke
         return ST_OK;
     case OPERAND_UIDS:
         return args_seqset(r->args, r->last.uid, &k->set, err);
+    case OPERAND_MODSEQ:
+        return modseq_operand(r, k, err);
     case OPERAND_NONE:
         break;
     }
@@ -212,6 +238,7 @@ static enum status key_by_first_byte(struct reader *r, struct search_key **out, 
     if (args_next_is(args, '('))
         return group(r, out, err);
     if (args_next_is(args, '*') || (args->rest.len && ascii_is_digit(args->rest.p[0]))) {
+        r->has_numbers = true;
         TRY(new_key(r, SEARCH_SEQ, out, err));
         return args_seqset(args, r->last.seq, &(*out)->set, err);
     }
@@ -257,5 +284,7 @@ enum status search_args_parse(struct imap_args *args, struct search_last last, s
     } while (args_take(args, ' '));
     out->keys = r.keys;
     out->has_keywords = r.has_keywords;
+    out->has_numbers = r.has_numbers;
+    out->has_modseq = r.has_modseq;
     return args_end(args, err);
 }

@@ -28,6 +28,10 @@ enum search_kind {
     SEARCH_BEFORE, /* day, of the internal date */
     SEARCH_ON,
     SEARCH_SINCE,
+    SEARCH_MODSEQ,      /* number: it or more (RFC 7162 §3.1.5) */
+    SEARCH_SAVEDBEFORE, /* day, of coming into this mailbox (RFC 8514) */
+    SEARCH_SAVEDON,
+    SEARCH_SAVEDSINCE,
     SEARCH_SENTBEFORE, /* day, of the Date field */
     SEARCH_SENTON,
     SEARCH_SENTSINCE,
@@ -55,6 +59,8 @@ struct search_args {
     struct search_key *root;
     size_t keys;       /* in the tree */
     bool has_keywords; /* KEYWORD or UNKEYWORD is among the keys */
+    bool has_numbers;  /* sequence numbers are among the keys */
+    bool has_modseq;   /* MODSEQ is: the answer has the greatest modseq of what is found */
 };
 
 /* What "*" stands for in a set of sequence numbers and in one of uids. */

@@ -25,6 +25,7 @@ static void accepted(void **state)
         {"FLAGS", "FLAGS", false},
         {"(uid flags)", "UID FLAGS", false},
         {"BODY", "BODY", false},
+        {"(MODSEQ savedate)", "MODSEQ SAVEDATE", false},
         {"BODYSTRUCTURE", "BODYSTRUCTURE", false},
         {"BODY[]", "BODY[]", true},
         {"BODY.PEEK[]", "BODY[]", false},
@@ -150,6 +151,46 @@ static enum status repeated(const char *before, const char *piece, int count, co
     return parse(&a, strbuf_span(&text), &f);
 }
 
+static void modifiers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in;
+        bool is_good, is_vanished_wanted;
+        uint64_t changed_since;
+    } rows[] = {
+        {"", true, false, 0},
+        {" (CHANGEDSINCE 12345)", true, false, 12345},
+        {" (changedsince 9223372036854775807 VANISHED)", true, true, INT64_MAX},
+        {" (VANISHED CHANGEDSINCE 1)", true, true, 1},
+        {" (CHANGEDSINCE 0)", false, false, 0},
+        {" (CHANGEDSINCE 9223372036854775808)", false, false, 0},
+        {" (VANISHED)", false, false, 0},
+        {" ()", false, false, 0},
+        {" (CHANGEDSINCE)", false, false, 0},
+        {" (CHANGEDSINCE 1", false, false, 0},
+        {" CHANGEDSINCE 1", false, false, 0},
+        {"(CHANGEDSINCE 1)", false, false, 0},
+        {" (CHANGED 1)", false, false, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        AUTO_ARENA a = ARENA_INIT;
+        struct imap_args args;
+        struct fetch_modifiers m;
+        struct err err;
+        args_init(&args, &a, span_cstr(rows[i].in));
+        bool is_good = fetch_modifiers_parse(&args, &m, &err) == ST_OK;
+        if (is_good != rows[i].is_good)
+            fail_msg("%s", rows[i].in);
+        if (!is_good)
+            continue;
+        assert_true(args_at_end(&args));
+        assert_int_equal(m.has_changed_since, rows[i].changed_since > 0);
+        assert_int_equal(m.changed_since, rows[i].changed_since);
+        assert_int_equal(m.is_vanished_wanted, rows[i].is_vanished_wanted);
+    }
+}
+
 static void limits(void **state)
 {
     (void)state;
@@ -164,10 +205,8 @@ static void limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(accepted),
-        cmocka_unit_test(refused),
-        cmocka_unit_test(sections),
-        cmocka_unit_test(limits),
+        cmocka_unit_test(accepted),  cmocka_unit_test(refused), cmocka_unit_test(sections),
+        cmocka_unit_test(modifiers), cmocka_unit_test(limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

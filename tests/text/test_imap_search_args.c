@@ -10,8 +10,29 @@ static enum status parse(struct arena *a, struct span text, struct search_args *
 }
 
 static const char *const names[] = {
-    "all",    "and", "or",    "seq",        "uid",    "flags",     "keyword", "recent", "larger", "smaller",
-    "before", "on",  "since", "sentbefore", "senton", "sentsince", "header",  "body",   "text",
+    [SEARCH_ALL] = "all",
+    [SEARCH_AND] = "and",
+    [SEARCH_OR] = "or",
+    [SEARCH_SEQ] = "seq",
+    [SEARCH_UID] = "uid",
+    [SEARCH_FLAGS] = "flags",
+    [SEARCH_KEYWORD] = "keyword",
+    [SEARCH_RECENT] = "recent",
+    [SEARCH_LARGER] = "larger",
+    [SEARCH_SMALLER] = "smaller",
+    [SEARCH_BEFORE] = "before",
+    [SEARCH_ON] = "on",
+    [SEARCH_SINCE] = "since",
+    [SEARCH_MODSEQ] = "modseq",
+    [SEARCH_SAVEDBEFORE] = "savedbefore",
+    [SEARCH_SAVEDON] = "savedon",
+    [SEARCH_SAVEDSINCE] = "savedsince",
+    [SEARCH_SENTBEFORE] = "sentbefore",
+    [SEARCH_SENTON] = "senton",
+    [SEARCH_SENTSINCE] = "sentsince",
+    [SEARCH_HEADER] = "header",
+    [SEARCH_BODY] = "body",
+    [SEARCH_TEXT] = "text",
 };
 
 /* The tree as text: (and !flags:1 header:From=x). */
@@ -71,6 +92,13 @@ static void programs(void **state)
          "(and header:From=x header:To=y header:Cc=z header:Bcc= header:Subject=a b)"},
         {"HEADER X-Y \"Z\"", "(and header:X-Y=z)"},
         {"HEADER \"Message-ID\" {0}\r\n SEEN", "(and flags:1 header:Message-ID=)"},
+        {"MODSEQ 620162338", "(and modseq:620162338)"}, /* RFC 7162 §3.1.5 */
+        {"MODSEQ \"/flags/\\\\draft\" all 620162338", "(and modseq:620162338)"},
+        {"MODSEQ \"/flags/x\" 1", NULL},
+        {"MODSEQ \"/color\" all 1", NULL},
+        {"MODSEQ", NULL},
+        {"SAVEDBEFORE 1-Feb-1994 SAVEDON 1-Feb-1994 SAVEDSINCE 1-Feb-1994", /* RFC 8514 §4.3 */
+         "(and savedbefore:8797 savedon:8797 savedsince:8797)"},
         {"OR SEEN FLAGGED", "(and (or flags:1 flags:4))"},
         {"OR (SEEN 1) NOT OR 2 3", "(and (or (and flags:1 seq:1) !(or seq:2 seq:3)))"},
         {"(ALL)", "(and (and all))"},
