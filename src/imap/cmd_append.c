@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "imap/commands.h"
 #include "imap/internal.h"
+#include "imap/place.h"
 #include "sys/body.h"
 #include "base/banned.h"
 
@@ -83,10 +84,12 @@ enum status cmd_append(struct imap *im, struct imap_call *call, struct err *err)
     if (append->size == 0)
         return err_set(err, ST_UNSUPPORTED, "a message of no octets is not kept");
 
+    AUTO_PLACE place = {0};
     AUTO(txn) txn = NULL;
     struct mailbox m;
-    TRY(store_begin(im->account, TXN_READ, &txn, err));
-    TRY(find_mailbox(txn, call, append->mailbox, &m, err));
+    TRY(imap_place_find(im, call, append->mailbox, ACL_INSERT, &place, err));
+    TRY(imap_place_begin(im, &place, TXN_READ, &txn, err));
+    TRY(find_mailbox(txn, call, place.name, &m, err));
     append->body = body_new(append->size);
     return ST_OK;
 }
@@ -106,12 +109,14 @@ enum status imap_append_finish(struct imap *im, struct imap_call *call, struct e
     TRY(body_span(append->body, &raw, err));
     content_prepare(&call->arena, raw, &content);
 
+    AUTO_PLACE place = {0};
     AUTO(txn) txn = NULL;
     struct mailbox m;
     uint64_t flags;
     uint32_t uid;
-    TRY(store_begin(im->account, TXN_WRITE, &txn, err));
-    TRY(find_mailbox(txn, call, append->mailbox, &m, err));
+    TRY(imap_place_find(im, call, append->mailbox, ACL_INSERT, &place, err));
+    TRY(imap_place_begin(im, &place, TXN_WRITE, &txn, err));
+    TRY(find_mailbox(txn, call, place.name, &m, err));
     TRY(imap_flag_bits(txn, &append->flags, true, &flags, err));
     TRY(message_add(txn, m.id, &content, flags, append->received, &uid, err));
     TRY(store_commit(&txn, err));

@@ -4,6 +4,7 @@
  */
 #include "imap/commands.h"
 #include "imap/message_set.h"
+#include "imap/place.h"
 #include "base/banned.h"
 
 typedef enum status transfer_fn(struct txn *t, mailbox_id from, const struct seqset *uids, mailbox_id to,
@@ -21,9 +22,11 @@ static enum status transfer(struct imap *im, struct imap_call *call, transfer_fn
     TRY(args_end(&call->args, err));
 
     struct mailbox to;
+    AUTO_PLACE place = {0};
     AUTO(txn) txn = NULL;
-    TRY(store_begin(im->account, TXN_WRITE, &txn, err));
-    TRY(mailbox_find(txn, name, &call->arena, &to, err)); /* ST_NOTFOUND answers NO [TRYCREATE] */
+    TRY(imap_place_find(im, call, name, ACL_INSERT, &place, err));
+    TRY(imap_place_begin(im, &place, TXN_WRITE, &txn, err));
+    TRY(mailbox_find(txn, place.name, &call->arena, &to, err)); /* ST_NOTFOUND answers NO [TRYCREATE] */
     if (to.is_noselect)
         return err_set(err, ST_DENIED, "this mailbox cannot hold messages");
     TRY(copy_or_move(txn, im->mailbox, uids, to.id, &call->arena, pairs, err));

@@ -14,8 +14,9 @@ enum status cmd_expunge(struct imap *im, struct imap_call *call, struct err *err
     }
     TRY(args_end(&call->args, err));
 
+    TRY(imap_need_rights(im, call, ACL_EXPUNGE, err));
     AUTO(txn) txn = NULL;
-    TRY(store_begin(im->account, TXN_WRITE, &txn, err));
+    TRY(imap_begin(im, TXN_WRITE, &txn, err));
     TRY(message_expunge(txn, im->mailbox, uids, true, &call->arena, NULL, err));
     return store_commit(&txn, err);
 }

@@ -58,7 +58,7 @@ static struct seqset *unseen_ahead(const struct imap *im, struct fetch_job *job,
 static enum status add_seen(struct imap *im, const struct seqset *uids, uint64_t *modseq, struct err *err)
 {
     AUTO(txn) txn = NULL;
-    TRY(store_begin(im->account, TXN_FLAGS, &txn, err));
+    TRY(imap_begin(im, TXN_FLAGS, &txn, err));
     TRY(message_change_flags(txn, im->mailbox, uids, FLAGS_ADD, FLAG_SEEN, err));
     *modseq = store_modseq(txn);
     return store_commit(&txn, err);
@@ -206,7 +206,7 @@ static enum status finish(struct imap_call *call, const struct fetch_job *job, s
 static enum status stream_message(struct imap *im, struct fetch_job *job, struct txn **txn, struct err *err)
 {
     if (!*txn) {
-        TRY(store_begin(im->account, TXN_READ, txn, err));
+        TRY(imap_begin(im, TXN_READ, txn, err));
         forget_missing(job, *txn);
     }
     return fetch_stream(job, *txn, imap_out(im), err);
@@ -238,7 +238,7 @@ static enum status fetch_produce(struct imap *im, struct imap_call *call, bool *
             set_seen_ahead(im, call, job);
         }
         if (!txn && !job->is_view_enough)
-            TRY(store_begin(im->account, TXN_READ, &txn, err));
+            TRY(imap_begin(im, TXN_READ, &txn, err));
         TRY(next_message(im, call, job, txn, seq, err));
     }
     return ST_OK;
@@ -275,7 +275,7 @@ static void plan(struct imap *im, struct imap_call *call, struct fetch_job *job)
         job->is_view_enough &= job->what.items[i].kind <= FETCH_SIZE;
     }
     job->has_flags = fetch_args_has(&job->what, FETCH_FLAGS);
-    job->sets_seen = job->what.sets_seen && !im->is_read_only;
+    job->sets_seen = job->what.sets_seen && !im->is_read_only && (im->rights & ACL_SEEN); /* RFC 4314 §4 */
     job->seen = seqset_new(&call->arena);
 }
 

@@ -4,6 +4,7 @@
 #include "imap/commands.h"
 #include "imap/internal.h"
 #include "imap/names.h"
+#include "imap/place.h"
 #include "base/banned.h"
 
 /* A name the store does not take is good grammar: NO, not BAD. */
@@ -64,10 +65,12 @@ enum status cmd_create(struct imap *im, struct imap_call *call, struct err *err)
     TRY(read_use(&call->args, call, &use, err));
     TRY(args_end(&call->args, err));
 
+    AUTO_PLACE place = {0};
     AUTO(txn) txn = NULL;
     mailbox_id id;
-    TRY(store_begin(im->account, TXN_WRITE, &txn, err));
-    TRY(refused_name(mailbox_create(txn, without_last_separator(name), use, &id, err), err));
+    TRY(imap_place_find(im, call, without_last_separator(name), ACL_CREATE, &place, err));
+    TRY(imap_place_begin(im, &place, TXN_WRITE, &txn, err));
+    TRY(refused_name(mailbox_create(txn, place.name, use, &id, err), err));
     return store_commit(&txn, err);
 }
 
@@ -77,13 +80,15 @@ enum status cmd_delete(struct imap *im, struct imap_call *call, struct err *err)
     TRY(read_name(&call->args, &name, err));
     TRY(args_end(&call->args, err));
 
+    AUTO_PLACE place = {0};
     AUTO(txn) txn = NULL;
     struct mailbox m;
-    TRY(store_begin(im->account, TXN_WRITE, &txn, err));
-    TRY(mailbox_find(txn, name, &call->arena, &m, err));
-    TRY(mailbox_delete(txn, name, err));
+    TRY(imap_place_find(im, call, name, ACL_DELETE_MAILBOX, &place, err));
+    TRY(imap_place_begin(im, &place, TXN_WRITE, &txn, err));
+    TRY(mailbox_find(txn, place.name, &call->arena, &m, err));
+    TRY(mailbox_delete(txn, place.name, err));
     TRY(store_commit(&txn, err));
-    if (im->state == IMAP_SELECTED && im->mailbox == m.id)
+    if (im->state == IMAP_SELECTED && im->owner == place.account && im->mailbox == m.id)
         imap_deselect(im);
     return ST_OK;
 }

@@ -72,7 +72,7 @@ static enum status search_batch(struct imap *im, struct imap_call *call, struct 
     if (last - job->seq >= batch)
         last = job->seq + batch - 1;
     if (!job->is_view_enough)
-        TRY(store_begin(im->account, TXN_READ, &txn, err));
+        TRY(imap_begin(im, TXN_READ, &txn, err));
     job->matcher.txn = txn;
     job->matcher.bytes_read = 0;
     for (; job->seq <= last && job->matcher.bytes_read < SEARCH_BATCH_BYTES; job->seq++)
@@ -112,7 +112,7 @@ static enum status look_keywords_up(struct imap *im, struct search_job *job, str
     AUTO(txn) txn = NULL;
     if (!job->program.has_keywords)
         return ST_OK;
-    TRY(store_begin(im->account, TXN_READ, &txn, err));
+    TRY(imap_begin(im, TXN_READ, &txn, err));
     return search_prepare(txn, job->program.root, err);
 }
 

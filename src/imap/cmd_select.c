@@ -7,15 +7,16 @@
 #include "imap/fetch.h"
 #include "imap/message_set.h"
 #include "imap/names.h"
+#include "imap/place.h"
 #include "imap/resync.h"
 #include "base/banned.h"
 
-static enum status find(struct imap *im, struct imap_call *call, struct span name, struct mailbox *m,
+static enum status find(struct imap *im, struct imap_call *call, const struct imap_place *place, struct mailbox *m,
                         bool *has_children, struct err *err)
 {
     AUTO(txn) txn = NULL;
-    TRY(store_begin(im->account, TXN_READ, &txn, err));
-    TRY(mailbox_find(txn, name, &call->arena, m, err));
+    TRY(imap_place_begin(im, place, TXN_READ, &txn, err));
+    TRY(mailbox_find(txn, place->name, &call->arena, m, err));
     if (m->is_noselect)
         return err_set(err, ST_NOTFOUND, "this name only holds other mailboxes");
     if (imap_has(im, IMAP_REV2))
@@ -28,7 +29,7 @@ static enum status write_unseen(struct imap *im, const struct mailbox *m, struct
 {
     if (m->unseen == 0 || imap_has(im, IMAP_REV2))
         return ST_OK;
-    AUTO(view) loaded = view_peek(im->account, im->mailbox);
+    AUTO(view) loaded = view_peek(im->owner, im->mailbox);
     if (!loaded && m->messages > IMAP_SELECT_VIEW_MAX)
         return ST_OK;
     TRY(imap_load_view(im, err));
@@ -137,8 +138,10 @@ static enum status open_mailbox(struct imap *im, struct imap_call *call, bool is
         imap_enable(im, IMAP_CONDSTORE);
     struct mailbox m;
     bool has_children = false;
-    TRY(find(im, call, name, &m, &has_children, err));
-    TRY(imap_select(im, &m, is_read_only, &call->arena, &m, err));
+    AUTO_PLACE place = {0};
+    TRY(imap_place_find(im, call, name, ACL_READ, &place, err));
+    TRY(find(im, call, &place, &m, &has_children, err));
+    TRY(imap_select(im, &place, m.id, is_read_only, &call->arena, &m, err));
     m.has_children = has_children;
 
     enum status st = imap_need_keywords(im, call, err);
@@ -158,7 +161,7 @@ static enum status open_mailbox(struct imap *im, struct imap_call *call, bool is
     imap_untagged(im, "OK [UIDNEXT %u] Predicted next UID", m.uidnext);
     if (imap_has(im, IMAP_CONDSTORE))
         imap_untagged(im, "OK [HIGHESTMODSEQ %" PRIu64 "] Highest", m.highest_modseq);
-    imap_set_code(call, is_read_only ? "READ-ONLY" : "READ-WRITE");
+    imap_set_code(call, is_read_only || !(im->rights & ACL_CHANGE) ? "READ-ONLY" : "READ-WRITE");
 
     struct log_line l;
     session_log_begin(im->session, &l, LOG_DEBUG, "select");
@@ -187,12 +190,12 @@ static enum status expunge_silently(struct imap *im, struct imap_call *call, str
 {
     struct mailbox m;
     AUTO(txn) txn = NULL;
-    TRY(store_begin(im->account, TXN_READ, &txn, err));
+    TRY(imap_begin(im, TXN_READ, &txn, err));
     TRY(mailbox_get(txn, im->mailbox, &call->arena, &m, err));
     if (m.deleted == 0)
         return ST_OK;
     txn_free(&txn);
-    TRY(store_begin(im->account, TXN_WRITE, &txn, err));
+    TRY(imap_begin(im, TXN_WRITE, &txn, err));
     TRY(message_expunge(txn, im->mailbox, NULL, true, &call->arena, NULL, err));
     return store_commit(&txn, err);
 }
@@ -200,7 +203,7 @@ static enum status expunge_silently(struct imap *im, struct imap_call *call, str
 enum status cmd_close(struct imap *im, struct imap_call *call, struct err *err)
 {
     TRY(args_end(&call->args, err));
-    if (!im->is_read_only) {
+    if (!im->is_read_only && (im->rights & ACL_EXPUNGE)) { /* RFC 4314 §4: else it is only closed */
         enum status st = expunge_silently(im, call, err);
         if (st != ST_OK && st != ST_NOTFOUND) /* a mailbox that is gone is closed */
             return st;

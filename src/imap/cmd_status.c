@@ -4,6 +4,7 @@
 #include "imap/commands.h"
 #include "imap/internal.h"
 #include "imap/names.h"
+#include "imap/place.h"
 #include "imap/status.h"
 #include "base/banned.h"
 
@@ -131,10 +132,12 @@ enum status cmd_status(struct imap *im, struct imap_call *call, struct err *err)
     TRY(imap_args_status_items(im, &call->args, &wanted, err));
     TRY(args_end(&call->args, err));
 
+    AUTO_PLACE place = {0};
     AUTO(txn) txn = NULL;
     struct mailbox m;
-    TRY(store_begin(im->account, TXN_READ, &txn, err));
-    TRY(mailbox_find(txn, name, &call->arena, &m, err));
+    TRY(imap_place_find(im, call, name, ACL_READ, &place, err));
+    TRY(imap_place_begin(im, &place, TXN_READ, &txn, err));
+    TRY(mailbox_find(txn, place.name, &call->arena, &m, err));
     txn_free(&txn);
     if (m.is_noselect)
         return err_set(err, ST_NOTFOUND, "this name only holds other mailboxes");

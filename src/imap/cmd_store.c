@@ -146,7 +146,7 @@ enum status cmd_store(struct imap *im, struct imap_call *call, struct err *err)
 
     uint64_t bits;
     AUTO(txn) txn = NULL;
-    TRY(store_begin(im->account, TXN_FLAGS, &txn, err));
+    TRY(imap_begin(im, TXN_FLAGS, &txn, err));
     TRY(bits_of(txn, &flags, how, &bits, err));
     if (condition.exists)
         TRY(divide(im, &call->arena, uids, &condition, how, bits, &uids, failed, err));

@@ -61,8 +61,9 @@ bool imap_news_write(struct imap *im, struct imap_call *call);
 void imap_news_free(struct imap_news **news);
 
 /* selected.c: the selected mailbox */
-enum status imap_select(struct imap *im, const struct mailbox *m, bool is_read_only, struct arena *a,
-                        struct mailbox *out, struct err *err);
+struct imap_place;
+enum status imap_select(struct imap *im, const struct imap_place *place, mailbox_id id, bool is_read_only,
+                        struct arena *a, struct mailbox *out, struct err *err);
 void imap_deselect(struct imap *im); /* nothing selected afterwards; no expunge */
 /* Takes what is \Recent in the selected mailbox for this session. */
 enum status imap_claim_recent(struct imap *im, struct err *err);

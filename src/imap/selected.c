@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include "base/mem.h"
 #include "imap/internal.h"
+#include "imap/place.h"
 #include "base/banned.h"
 
 enum { RECENT_RANGES_MAX = 1000 }; /* of a session; more only if several sessions share the new messages of weeks */
@@ -37,6 +38,7 @@ void imap_deselect(struct imap *im)
     im->recent_count = 0;
     im->keywords_told = 0;
     im->mailbox = 0;
+    account_free(&im->owner);
     if (im->state == IMAP_SELECTED)
         im->state = IMAP_AUTHENTICATED;
 }
@@ -58,14 +60,14 @@ static void remember_recent(struct imap *im, uint32_t first, uint32_t last)
 static enum status read_mailbox(struct imap *im, struct arena *a, struct mailbox *m, struct err *err)
 {
     AUTO(txn) txn = NULL;
-    TRY(store_begin(im->account, TXN_READ, &txn, err));
+    TRY(imap_begin(im, TXN_READ, &txn, err));
     TRY(mailbox_get(txn, im->mailbox, a, m, err));
     uint32_t first = m->recent_from;
     if (first >= m->uidnext || imap_has(im, IMAP_REV2)) /* which has no \Recent: others may have them */
         return ST_OK;
     if (!im->is_read_only) {
         txn_free(&txn);
-        TRY(store_begin(im->account, TXN_FLAGS, &txn, err));
+        TRY(imap_begin(im, TXN_FLAGS, &txn, err));
         TRY(mailbox_claim_recent(txn, im->mailbox, &first, err));
         TRY(mailbox_get(txn, im->mailbox, a, m, err));
         TRY(store_commit(&txn, err));
@@ -84,14 +86,16 @@ enum status imap_claim_recent(struct imap *im, struct err *err)
     return read_mailbox(im, &a, &m, err);
 }
 
-enum status imap_select(struct imap *im, const struct mailbox *m, bool is_read_only, struct arena *a,
-                        struct mailbox *out, struct err *err)
+enum status imap_select(struct imap *im, const struct imap_place *place, mailbox_id id, bool is_read_only,
+                        struct arena *a, struct mailbox *out, struct err *err)
 {
     imap_deselect(im);
-    im->mailbox = m->id;
+    im->owner = account_ref(place->account);
+    im->rights = place->rights;
+    im->mailbox = id;
     im->is_read_only = is_read_only;
     im->watcher.poke = news_arrived;
-    hub_watch(im->account, im->mailbox, &im->watcher);
+    hub_watch(im->owner, im->mailbox, &im->watcher);
     im->is_watching = true;
     im->has_news = false;
     enum status st = read_mailbox(im, a, out, err);
@@ -109,7 +113,7 @@ enum status imap_load_view(struct imap *im, struct err *err)
 {
     if (im->view)
         return ST_OK;
-    return view_get_as_of(im->account, im->mailbox, im->known_modseq, im->known_uidnext, &im->view, err);
+    return view_get_as_of(im->owner, im->mailbox, im->known_modseq, im->known_uidnext, &im->view, err);
 }
 
 uint64_t imap_known_modseq(const struct imap *im)

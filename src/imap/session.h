@@ -19,6 +19,7 @@
 #include "store/hub.h"
 #include "store/mail_app.h"
 #include "store/view.h"
+#include "text/acl_rights.h"
 #include "text/imap_lexer.h"
 
 struct imap;
@@ -125,8 +126,10 @@ struct imap {
     uint64_t literal_left;      /* octets of a literal still to come, in IMAP_MODE_BODY and IMAP_MODE_DISCARD */
     struct imap_append *append; /* while a message comes in */
 
-    struct account *account; /* after login */
+    struct account *account; /* of who has logged in */
     /* the selected mailbox */
+    struct account *owner; /* whose it is; a reference of its own */
+    acl_rights rights;     /* of who has logged in, on it (imap_begin) */
     mailbox_id mailbox;
     struct view *view;       /* as the client knows it; NULL until first needed (imap_load_view) */
     struct view *told_flags; /* newer: flags are told from it while its expunges may not be told; else NULL */
@@ -188,5 +191,12 @@ bool imap_is_recent(const struct imap *im, uint32_t uid);
  * (im->told_flags). */
 const struct view_message *imap_told_message(const struct imap *im, uint32_t seq);
 
+/* A transaction on the selected mailbox, in its owner's account, for who has logged in: flags that the rights do not
+ * cover stay as they are, and \Seen is the user's own. */
+enum status imap_begin(struct imap *im, enum txn_mode mode, struct txn **out, struct err *err);
+/* The current view of the selected mailbox as this user sees it. The caller owns the reference. */
+enum status imap_current_view(struct imap *im, struct view **out, struct err *err);
+/* ST_DENIED with NOPERM (RFC 5530) where one of these rights on the selected mailbox is missing (RFC 4314 §4). */
+enum status imap_need_rights(const struct imap *im, struct imap_call *call, acl_rights needed, struct err *err);
 /* The client's view of the selected mailbox; already there for rows with IMAP_NEEDS_VIEW. */
 enum status imap_load_view(struct imap *im, struct err *err);

@@ -57,7 +57,7 @@ static enum status is_unchanged(struct imap *im, struct arena *a, bool *out, str
 {
     struct mailbox m;
     AUTO(txn) txn = NULL;
-    TRY(store_begin(im->account, TXN_READ, &txn, err));
+    TRY(imap_begin(im, TXN_READ, &txn, err));
     TRY(mailbox_get(txn, im->mailbox, a, &m, err));
     *out = m.highest_modseq == im->known_modseq && m.uidnext == im->known_uidnext;
     return ST_OK;
@@ -65,13 +65,13 @@ static enum status is_unchanged(struct imap *im, struct arena *a, bool *out, str
 
 static enum status current_view(struct imap *im, struct view **to, struct err *err)
 {
-    TRY(view_get(im->account, im->mailbox, to, err));
+    TRY(imap_current_view(im, to, err));
     if (view_uidnext(*to) <= view_uidnext(im->view))
         return ST_OK;
     /* Something came in: first take what is recent, then look, so that what we tell of has been claimed. */
     view_free(to);
     TRY(imap_claim_recent(im, err));
-    return view_get(im->account, im->mailbox, to, err);
+    return imap_current_view(im, to, err);
 }
 
 /* The snapshot whose flags the client knows. */
