@@ -26,8 +26,7 @@ union address {
     struct sockaddr_storage room;
 };
 
-/* Counts are kept by IPv4 address or IPv6 /64, which is what one customer is given. */
-static void set_limit_key(struct session *s, const void *bytes, uint8_t len)
+void session_set_limit_key(struct session *s, const void *bytes, uint8_t len)
 {
     memcpy(s->limit_key, bytes, len);
     s->limit_key_len = len;
@@ -46,13 +45,13 @@ static void note_peer(struct session *s, const union address *from)
     peer->port = port_of(from);
     if (from->any.sa_family == AF_INET) {
         inet_ntop(AF_INET, &from->v4.sin_addr, peer->address, sizeof peer->address);
-        set_limit_key(s, &from->v4.sin_addr, 4);
+        session_set_limit_key(s, &from->v4.sin_addr, 4);
     } else if (from->any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&from->v6.sin6_addr)) {
         inet_ntop(AF_INET, &from->v6.sin6_addr.s6_addr[12], peer->address, sizeof peer->address);
-        set_limit_key(s, &from->v6.sin6_addr.s6_addr[12], 4);
+        session_set_limit_key(s, &from->v6.sin6_addr.s6_addr[12], 4);
     } else if (from->any.sa_family == AF_INET6) {
         inet_ntop(AF_INET6, &from->v6.sin6_addr, peer->address, sizeof peer->address);
-        set_limit_key(s, &from->v6.sin6_addr, 8);
+        session_set_limit_key(s, &from->v6.sin6_addr, 8);
     } else {
         return;
     }
@@ -65,8 +64,9 @@ static void note_peer(struct session *s, const union address *from)
     setsockopt(s->stream.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
-static bool may_enter(struct server *sv, struct session *s)
+bool session_may_enter(struct session *s)
 {
+    struct server *sv = s->server;
     bool may = atomic_load(&sv->session_count) < atomic_load(&sv->sessions_max);
     if (may && s->limit_key_len)
         may = limiter_enter(sv->addresses, span_of(s->limit_key, s->limit_key_len),
@@ -108,7 +108,12 @@ static void begin_session(struct server *sv, const struct source *src, int fd, c
 {
     struct session *s = session_new(sv, src, fd);
     note_peer(s, from);
-    if (!may_enter(sv, s)) {
+    const struct ip_set *proxies = atomic_load(&sv->proxies);
+    if (proxies && s->limit_key_len && ip_set_has_text(proxies, span_cstr(s->peer.address))) {
+        s->phase = PHASE_PROXY;
+        s->limit_key_len = 0; /* counted when the client is known */
+    }
+    if (!session_may_enter(s)) {
         refuse(s);
         return;
     }

@@ -35,6 +35,7 @@ enum {
 };
 
 enum phase {
+    PHASE_PROXY,     /* a proxy's header comes first */
     PHASE_HANDSHAKE, /* TLS */
     PHASE_START,
     PHASE_OPEN, /* the protocol's */
@@ -77,6 +78,7 @@ enum {
 
 struct source;
 struct carry;
+struct proxy;
 
 /* A place in a limiter that the session gives back at its end. */
 struct session_hold {
@@ -96,6 +98,7 @@ struct session {
     struct stream stream;
     struct tls_context *tls; /* during the handshake */
     struct carry *carry;
+    struct proxy *proxy; /* during PHASE_PROXY */
     struct session_hold *hold; /* session_count_in(); NULL: none */
     struct worker *worker; /* while running */
 
@@ -167,6 +170,7 @@ struct server {
     struct tls_context *tls;
     _Atomic uint32_t sessions_max, sessions_per_address;
     _Atomic uint32_t session_count;
+    _Atomic(const struct ip_set *) proxies;
     _Atomic(struct session *) graveyard; /* linked by job.next's session */
     _Atomic bool has_freed;              /* sessions have ended since memory was last given back */
     _Atomic int64_t stop_grace_ms;       /* below 0: not asked to stop */
@@ -190,6 +194,13 @@ void loop_wake(void *server);
 /* accept.c */
 void accept_ready(struct server *sv, struct source *src);
 void accept_listening(struct server *sv, bool is_listening);
+/* What the session counts as: an IPv4 address or an IPv6 /64, which is what one customer is given. */
+void session_set_limit_key(struct session *s, const void *bytes, uint8_t len);
+/* Counts it; false, and not counted, where a limit is reached. */
+bool session_may_enter(struct session *s);
+/* proxy.c */
+enum park proxy_advance(struct session *s);
+void proxy_free(struct session *s);
 /* server.c */
 struct tls_context *server_tls(struct server *sv);
 enum status source_arm(struct server *sv, struct source *src, struct err *err);

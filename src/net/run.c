@@ -140,6 +140,9 @@ static enum park advance(struct session *s)
     for (;;) {
         enum park why = PARK_NONE;
         switch ((enum phase)s->phase) {
+        case PHASE_PROXY:
+            why = proxy_advance(s);
+            break;
         case PHASE_HANDSHAKE:
             why = handshake_advance(s);
             break;

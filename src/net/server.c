@@ -42,6 +42,7 @@ void server_set_options(struct server *sv, const struct server_options *o)
 {
     atomic_store(&sv->sessions_max, o->sessions_max ? o->sessions_max : SESSIONS_DEFAULT);
     atomic_store(&sv->sessions_per_address, o->sessions_per_address);
+    atomic_store(&sv->proxies, o->proxies);
     pool_set_max(sv->pool, o->workers_max ? o->workers_max : WORKERS_DEFAULT);
 }
 

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "net/session.h"
 #include "net/tls.h"
+#include "text/ip_set.h"
 
 struct server;
 
@@ -16,6 +17,7 @@ struct server_options {
     uint32_t workers_max;            /* 0: 64. Threads come and go with the work */
     uint32_t sessions_max;           /* in total; 0: 100,000 */
     uint32_t sessions_per_address;   /* of one IPv4 address or IPv6 /64; 0: no limit */
+    const struct ip_set *proxies;    /* who begins with a PROXY header; borrowed, must outlive the server. NULL: nobody */
 };
 
 enum listener_kind { LISTEN_SOCKET, LISTEN_CHANNEL };

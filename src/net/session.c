@@ -59,6 +59,7 @@ void session_release(struct session *s)
     strbuf_free(&s->out);
     free(s->rest);
     s->rest = NULL;
+    proxy_free(s);
     timers_remove(&s->server->timers, &s->timer);
     if (s->limit_key_len)
         limiter_leave(s->server->addresses, span_of(s->limit_key, s->limit_key_len));

@@ -30,6 +30,7 @@ static void options(const struct role_run *r, struct server_options *o)
 {
     o->workers_max = GATE_WORKERS;
     o->sessions_per_address = r->config->sessions_per_address;
+    o->proxies = &r->config->proxies;
 }
 
 static enum status listen(struct role_run *r, struct err *err)

@@ -21,6 +21,7 @@ static enum status prepare(struct role_run *r, struct err *err)
     m->app.hostname = r->config->hostname;
     m->app.mail = smtp_pool_new(ROLE_FD_CHANNELS + CHANNEL_MX_MAIL, r->config->hostname, true);
     m->app.message_size_max = r->config->message_size;
+    m->app.xclient = &r->config->xclient;
     r->state = m;
     return ST_OK;
 }
@@ -28,6 +29,7 @@ static enum status prepare(struct role_run *r, struct err *err)
 static void options(const struct role_run *r, struct server_options *o)
 {
     o->sessions_per_address = r->config->sessions_per_address;
+    o->proxies = &r->config->proxies;
 }
 
 static enum status listen(struct role_run *r, struct err *err)
@@ -41,6 +43,7 @@ static void reload(struct role_run *r)
 {
     struct mx_role *m = r->state;
     m->app.message_size_max = r->config->message_size;
+    m->app.xclient = &r->config->xclient;
 }
 
 static void control(struct role_run *r, struct span message, const int *fds, size_t fd_count)

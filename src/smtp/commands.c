@@ -41,6 +41,17 @@ static bool can_auth(const struct smtp *sm)
     return gate_may_login(sm->session);
 }
 
+static bool can_xclient(const struct smtp *sm)
+{
+    return sm->may_xclient;
+}
+
+static void xclient_args(const struct smtp *sm, struct strbuf *out)
+{
+    (void)sm;
+    strbuf_add(out, SPAN(" NAME ADDR PORT PROTO HELO DESTADDR DESTPORT"));
+}
+
 static void size_args(const struct smtp *sm, struct strbuf *out)
 {
     strbuf_add_char(out, ' ');
@@ -65,6 +76,7 @@ static const struct smtp_capability capabilities[] = {
     {"SMTPUTF8",            MODES_ALL,          "6531",   NULL,             NULL},
     {"CHUNKING",            MODES_ALL,          "3030",   NULL,             NULL},
     {"BINARYMIME",          MODES_ALL,          "3030",   NULL,             NULL},
+    {"XCLIENT",             MODE_MX,            "",       can_xclient,      xclient_args},
     {"XTRACE",              MODE_LMTP | MODE_QUEUE, "",   smtp_is_internal, NULL},
 };
 /* clang-format on */
@@ -323,6 +335,7 @@ static const struct smtp_row rows[] = {
     {"MAIL",     MODE_GATE,             STATES_ANY,  SMTP_LINE_MAX,      "6409 §4.3",      cmd_auth_first, NULL},
     {"RCPT",     MODE_GATE,             STATES_ANY,  SMTP_LINE_MAX,      "6409 §4.3",      cmd_auth_first, NULL},
     {"DATA",     MODE_GATE,             STATES_ANY,  SMTP_COMMAND_MAX,   "6409 §4.3",      cmd_auth_first, NULL},
+    {"XCLIENT",  MODE_MX,               STATES_ANY,  SMTP_LINE_MAX,      "",               smtp_xclient,   NULL},
     {"RSET",     MODES_ALL,             STATES_ANY,  SMTP_COMMAND_MAX,   "5321 §4.1.1.5",  cmd_rset,       NULL},
     {"VRFY",     MODES_ALL,             STATES_ANY,  SMTP_COMMAND_MAX,   "5321 §4.1.1.6",  cmd_vrfy,       NULL},
     {"EXPN",     MODES_ALL,             STATES_ANY,  SMTP_COMMAND_MAX,   "5321 §4.1.1.7",  cmd_expn,       NULL},

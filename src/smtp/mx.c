@@ -8,6 +8,7 @@
  * Round trips to `mail` for a message with one recipient: MAIL+RCPT in one, then the message as one chunk (RFC 3030)
  * and its reply.
  */
+#include <stdatomic.h>
 #include "smtp/pool.h"
 #include "smtp/session.h"
 #include "smtp/trace.h"
@@ -194,7 +195,11 @@ const struct smtp_mode smtp_mode_mx = {
 
 static enum next mx_start(struct session *s)
 {
-    return smtp_start(s, &smtp_mode_mx);
+    const struct ip_set *xclient = atomic_load(&app_of(s)->xclient);
+    enum next next = smtp_start(s, &smtp_mode_mx);
+    struct smtp *sm = session_state(s);
+    sm->may_xclient = xclient && ip_set_has_text(xclient, span_cstr(session_peer(s)->address));
+    return next;
 }
 
 const struct protocol smtp_mx_protocol = {

@@ -128,15 +128,19 @@ void smtp_free(struct session *s)
     session_set_state(s, NULL);
 }
 
-/* RFC 3207 §4.2: nothing that was learnt in plain text is kept. */
-enum next smtp_secured(struct session *s)
+void smtp_begin_anew(struct smtp *sm)
 {
-    struct smtp *sm = session_state(s);
     smtp_transaction_end(sm);
     free(sm->hello);
     sm->hello = NULL;
     sm->is_extended = false;
     sm->state = STATE_START;
+}
+
+/* RFC 3207 §4.2: nothing that was learnt in plain text is kept. */
+enum next smtp_secured(struct session *s)
+{
+    smtp_begin_anew(session_state(s));
     return NEXT_INPUT;
 }
 

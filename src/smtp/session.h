@@ -86,6 +86,7 @@ struct smtp {
     enum { INPUT_COMMAND, INPUT_SKIP_LINE, INPUT_AUTH, INPUT_BODY, INPUT_CHUNK } input;
     bool is_extended; /* EHLO or LHLO was said, not HELO */
     bool is_closing;  /* the reply written is the last */
+    bool may_xclient; /* came from an address that may say XCLIENT */
     char *hello;      /* what the client calls itself; NULL before EHLO */
     char *account;    /* mode submission: who is logged in */
     unsigned errors, unknown_recipients, auth_failures;
@@ -150,6 +151,13 @@ bool smtp_data_is_acceptable(struct smtp *sm);
 void smtp_data_finish(struct smtp *sm);
 void smtp_transaction_begin(struct smtp *sm, struct smtp_transaction *t); /* takes it */
 void smtp_transaction_end(struct smtp *sm);                               /* none: nothing */
+
+/* Forgets what the client has said, as for a new connection; no greeting. */
+void smtp_begin_anew(struct smtp *sm);
+
+/* ---- xclient.c ------------------------------------------------------------------------------------------------ */
+
+enum next smtp_xclient(struct smtp *sm, struct span args);
 
 /* ---- bdat.c --------------------------------------------------------------------------------------------------- */
 

@@ -17,6 +17,7 @@
 #include "net/session.h"
 #include "queue/queue.h"
 #include "store/mail_app.h"
+#include "text/ip_set.h"
 
 struct smtp_pool;
 
@@ -25,6 +26,7 @@ struct mx_app {
     const char *hostname;
     struct smtp_pool *mail; /* smtp_pool_new(channel to mail's LMTP, hostname, true) */
     _Atomic uint64_t message_size_max;
+    _Atomic(const struct ip_set *) xclient; /* who may say XCLIENT; NULL: nobody */
 };
 extern const struct protocol smtp_mx_protocol;
 

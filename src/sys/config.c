@@ -224,6 +224,18 @@ static enum status read_sessions(struct reader *r, const struct config_key *k, c
     return ST_OK;
 }
 
+enum { SET_PROXIES, SET_XCLIENT };
+
+static enum status add_network(struct reader *r, const struct config_key *k, struct span word)
+{
+    return ip_set_add(&r->c->arena, k->number == SET_PROXIES ? &r->c->proxies : &r->c->xclient, word, r->err);
+}
+
+static enum status read_networks(struct reader *r, const struct config_key *k, const char *value)
+{
+    return each_word(r, k, value, add_network);
+}
+
 static enum status read_separator(struct reader *r, const struct config_key *k, const char *value)
 {
     for (const char *p = value; *p; p++)
@@ -253,6 +265,8 @@ static const struct config_key keys[] = {
     {"limits", "message_size", read_message_size, false, 0},
     {"limits", "sessions_per_address", read_sessions, false, LIMIT_ADDRESS},
     {"limits", "sessions_per_account", read_sessions, false, LIMIT_ACCOUNT},
+    {"proxy", "protocol", read_networks, true, SET_PROXIES},
+    {"proxy", "xclient", read_networks, true, SET_XCLIENT},
     {"smtp", "subaddress_separator", read_separator, false, 0},
 };
 enum { KEY_COUNT = sizeof keys / sizeof keys[0] };

@@ -6,6 +6,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/err.h"
+#include "text/ip_set.h"
 
 enum listen_service {
     SERVICE_SMTP,
@@ -48,6 +49,9 @@ struct config {
     uint64_t message_size;              /* octets, default 50M */
     uint32_t sessions_per_address;      /* default 100 */
     uint32_t sessions_per_account;      /* default 100 */
+    /* [proxy] */
+    struct ip_set proxies; /* protocol: whose connections begin with a PROXY header */
+    struct ip_set xclient; /* who may say XCLIENT on port 25 */
     /* [smtp] */
     const char *subaddress_separator;   /* default "+"; empty: off */
 };
