@@ -14,6 +14,7 @@ static const struct {
     /* clang-format off */
     { "IMAP4rev2", IMAP_REV2 | IMAP_UTF8,         "9051" },
     { "CONDSTORE", IMAP_CONDSTORE,                "7162 §3.1" },
+    { "UIDONLY",   IMAP_UIDONLY,                  "9586" },
     { "QRESYNC",   IMAP_CONDSTORE | IMAP_QRESYNC, "7162 §3.2.3" },
     /* clang-format on */
 };

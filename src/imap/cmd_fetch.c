@@ -102,6 +102,7 @@ static enum status write_change(struct imap *im, struct imap_call *call, struct 
     bool is_first = !job->ready_count;
     for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
         bool is_wanted = told[i].kind == FETCH_FLAGS || imap_has(im, IMAP_CONDSTORE);
+        is_wanted &= told[i].kind != FETCH_UID || !imap_has(im, IMAP_UIDONLY);
         if (!is_wanted || fetch_args_has(&job->what, told[i].kind))
             continue;
         if (!is_first)
@@ -247,12 +248,12 @@ static enum status fetch_produce(struct imap *im, struct imap_call *call, bool *
 /* ---- the command --------------------------------------------------------------------------------------------- */
 
 /* What can be written at once goes first, each group in the client's order; the UID form always has the UID. */
-static void order_items(struct imap_call *call, struct fetch_job *job)
+static void order_items(const struct imap *im, struct imap_call *call, struct fetch_job *job)
 {
     struct fetch_args asked = job->what;
     struct fetch_item *items = arena_array(&call->arena, asked.count + 1, sizeof *items);
     size_t n = 0;
-    if (call->is_uid && !fetch_args_has(&asked, FETCH_UID))
+    if (call->is_uid && !imap_has(im, IMAP_UIDONLY) && !fetch_args_has(&asked, FETCH_UID))
         items[n++] = (struct fetch_item){.kind = FETCH_UID, .label = SPAN("UID")};
     for (int is_streamed = 0; is_streamed < 2; is_streamed++) {
         if (is_streamed)
@@ -268,7 +269,7 @@ static void order_items(struct imap_call *call, struct fetch_job *job)
 
 static void plan(struct imap *im, struct imap_call *call, struct fetch_job *job)
 {
-    order_items(call, job);
+    order_items(im, call, job);
     job->is_view_enough = true;
     for (size_t i = 0; i < job->what.count; i++) {
         job->forms |= fetch_forms_of(&job->what.items[i]);
@@ -295,7 +296,8 @@ enum status fetch_changes(struct imap *im, struct imap_call *call, const struct 
                           const struct seqset *vanished, struct err *err)
 {
     struct fetch_job *job = arena_alloc(&call->arena, sizeof *job);
-    fetch_args_add(&call->arena, &job->what, FETCH_UID);
+    if (!imap_has(im, IMAP_UIDONLY))
+        fetch_args_add(&call->arena, &job->what, FETCH_UID);
     fetch_args_add(&call->arena, &job->what, FETCH_FLAGS);
     fetch_args_add(&call->arena, &job->what, FETCH_MODSEQ);
     job->vanished = vanished;

@@ -126,6 +126,10 @@ enum status cmd_search(struct imap *im, struct imap_call *call, struct err *err)
         call->no_code = bad_charset;
     TRY(st);
 
+    if (job->program.has_numbers && imap_has(im, IMAP_UIDONLY)) {
+        call->no_code = "UIDREQUIRED";
+        return err_set(err, ST_STATE, "UIDONLY is enabled, message numbers are not known");
+    }
     call->holds_expunge = job->program.has_numbers; /* UID SEARCH, too (RFC 7162 §3.2.10.2, RFC 9051 §7.5.1) */
     if (job->program.has_modseq)
         imap_enable(im, IMAP_CONDSTORE);

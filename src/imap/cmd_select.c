@@ -73,8 +73,9 @@ struct select_params {
     struct imap_known known;
 };
 
-static enum status read_param(struct imap *im, struct imap_args *args, struct select_params *out, struct err *err)
+static enum status read_param(struct imap *im, struct imap_call *call, struct select_params *out, struct err *err)
 {
+    struct imap_args *args = &call->args;
     if (args_take_word(args, "CONDSTORE")) {
         out->has_condstore = true;
         return ST_OK;
@@ -87,11 +88,17 @@ static enum status read_param(struct imap *im, struct imap_args *args, struct se
         return err_set(err, ST_SYNTAX, "QRESYNC is said once");
     out->has_known = true;
     TRY(args_sp(args, err));
-    return imap_args_known(args, &out->known, err);
+    TRY(imap_args_known(args, &out->known, err));
+    if (out->known.seqs && imap_has(im, IMAP_UIDONLY)) {
+        call->no_code = "UIDREQUIRED";
+        return err_set(err, ST_STATE, "UIDONLY is enabled, message numbers are not known");
+    }
+    return ST_OK;
 }
 
-static enum status read_params(struct imap *im, struct imap_args *args, struct select_params *out, struct err *err)
+static enum status read_params(struct imap *im, struct imap_call *call, struct select_params *out, struct err *err)
 {
+    struct imap_args *args = &call->args;
     *out = (struct select_params){0};
     if (args_at_end(args))
         return ST_OK;
@@ -104,7 +111,7 @@ static enum status read_params(struct imap *im, struct imap_args *args, struct s
         TRY(args_list_next(args, n, &is_more, err));
         if (!is_more)
             return ST_OK;
-        TRY(read_param(im, args, out, err));
+        TRY(read_param(im, call, out, err));
     }
 }
 
@@ -128,7 +135,7 @@ static enum status open_mailbox(struct imap *im, struct imap_call *call, bool is
     struct select_params params;
     TRY(args_sp(&call->args, err));
     TRY(args_mailbox(&call->args, &name, err));
-    TRY(read_params(im, &call->args, &params, err));
+    TRY(read_params(im, call, &params, err));
     TRY(args_end(&call->args, err));
 
     if (im->state == IMAP_SELECTED) /* RFC 7162 §3.2.11, RFC 9051 §7.1: whatever is enabled */

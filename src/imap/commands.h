@@ -40,6 +40,8 @@ IMAP_RUN(cmd_append);
 IMAP_RUN(cmd_expunge); /* UID EXPUNGE, too */
 /* cmd_idle.c */
 IMAP_RUN(cmd_idle);
+/* cmd_uidbatches.c */
+IMAP_RUN(cmd_uidbatches);
 /* cmd_fetch.c, cmd_search.c, cmd_store.c, cmd_copy.c; the UID forms, too */
 IMAP_RUN(cmd_fetch);
 IMAP_RUN(cmd_search);

@@ -92,6 +92,10 @@ static enum status run(struct imap *im, struct imap_call *call, struct err *err)
 {
     const struct imap_command *c = call->command;
     TRY(check_state(im, c, err));
+    if ((c->flags & IMAP_HAS_NUMBERS) && imap_has(im, IMAP_UIDONLY)) {
+        call->no_code = "UIDREQUIRED";
+        return err_set(err, ST_STATE, "UIDONLY is enabled, use the UID form");
+    }
     if ((c->flags & IMAP_NEEDS_WRITE) && im->is_read_only)
         return err_set(err, ST_DENIED, "the mailbox is open for reading only");
     if (c->flags & IMAP_NEEDS_VIEW)

@@ -80,11 +80,10 @@ void imap_untagged(struct imap *im, const char *fmt, ...)
 
 void imap_begin_fetch(const struct imap *im, uint32_t seq, uint32_t uid, struct strbuf *out)
 {
-    (void)im;
-    (void)uid;
+    bool is_uidonly = imap_has(im, IMAP_UIDONLY);
     strbuf_add_cstr(out, "* ");
-    strbuf_add_u64(out, seq);
-    strbuf_add_cstr(out, " FETCH (");
+    strbuf_add_u64(out, is_uidonly ? uid : seq);
+    strbuf_add_cstr(out, is_uidonly ? " UIDFETCH (" : " FETCH (");
 }
 
 void imap_set_code(struct imap_call *call, const char *fmt, ...)

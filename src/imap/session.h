@@ -35,6 +35,7 @@ enum imap_command_flags {
     IMAP_IS_UID = 4,        /* the UID form; call->is_uid */
     IMAP_NEEDS_WRITE = 8,   /* NO in a mailbox opened by EXAMINE */
     IMAP_TRYCREATE = 16,    /* ST_NOTFOUND answers NO [TRYCREATE] */
+    IMAP_HAS_NUMBERS = 64,  /* names messages by their numbers, or tells them: not with UIDONLY */
     IMAP_HAS_BODY = 32,     /* its last literal is a message and is not part of the command's bytes (APPEND) */
 };
 
@@ -103,6 +104,7 @@ enum imap_feature {
     IMAP_UTF8 = 2,      /* UTF-8 in quoted strings, mailbox names are UTF-8; with IMAP4rev2 or UTF8=ACCEPT */
     IMAP_CONDSTORE = 4, /* RFC 7162 §3.1: FETCH responses that nobody asked for have UID and MODSEQ */
     IMAP_QRESYNC = 8,   /* RFC 7162 §3.2: VANISHED in place of EXPUNGE; never without IMAP_CONDSTORE */
+    IMAP_UIDONLY = 16,  /* RFC 9586: no message numbers; UIDFETCH in place of FETCH, VANISHED in place of EXPUNGE */
 };
 
 /* What the bytes that come in are. */
@@ -156,9 +158,10 @@ static inline struct strbuf *imap_out(struct imap *im)
 {
     return session_output(im->session);
 }
-static inline bool imap_has(const struct imap *im, enum imap_feature feature)
+/* One of these features is enabled. */
+static inline bool imap_has(const struct imap *im, unsigned features)
 {
-    return im->enabled & feature;
+    return im->enabled & features;
 }
 static inline const struct mail_app *imap_mail_app(const struct imap *im)
 {
@@ -176,7 +179,7 @@ void imap_set_copyuid(struct imap_call *call, const struct uid_pairs *pairs);
 void imap_enable(struct imap *im, unsigned features);
 /* The modseq up to which the client knows the selected mailbox. */
 uint64_t imap_known_modseq(const struct imap *im);
-/* "* 7 FETCH (" */
+/* "* 7 FETCH (", or by its uid "* 23 UIDFETCH (" (RFC 9586 §3.3) */
 void imap_begin_fetch(const struct imap *im, uint32_t seq, uint32_t uid, struct strbuf *out);
 
 /* flags.c: bits and names. A name that is no keyword yet is made if may_create (in a write transaction). */

@@ -219,7 +219,8 @@ static void write_flags_of(struct imap *im, const struct imap_call *call, uint32
     bool has_modseq = imap_has(im, IMAP_CONDSTORE), has_flags = !is_known;
     imap_begin_fetch(im, seq, uid, out);
     /* RFC 9051 Appendix E.21, RFC 7162 §3.2.4 */
-    if (call->is_uid || has_modseq || imap_has(im, IMAP_REV2)) {
+    bool has_uid = call->is_uid || has_modseq || imap_has(im, IMAP_REV2);
+    if (has_uid && !imap_has(im, IMAP_UIDONLY)) {
         strbuf_add_cstr(out, "UID ");
         strbuf_add_u64(out, uid);
         strbuf_add_char(out, ' ');
@@ -290,7 +291,7 @@ bool imap_news_write(struct imap *im, struct imap_call *call)
 {
     struct imap_news *news = call->news;
     if (news->stage == NEWS_EXPUNGED) {
-        if (!(imap_has(im, IMAP_QRESYNC) ? write_vanished(im, news) : write_expunged(im, news)))
+        if (!(imap_has(im, IMAP_QRESYNC | IMAP_UIDONLY) ? write_vanished(im, news) : write_expunged(im, news)))
             return false;
         news->stage = NEWS_ARRIVED;
     }

@@ -18,6 +18,7 @@ enum {
     WRITES = IMAP_NEEDS_WRITE,
     TRYCREATE = IMAP_TRYCREATE,
     BODY = IMAP_HAS_BODY,
+    NUM = IMAP_HAS_NUMBERS,
 };
 
 /* clang-format off */
@@ -47,17 +48,18 @@ static const struct imap_command commands[] = {
     { "CHECK",        SELECTED, 0,                         NULL,                 "3501 §6.4.1",        cmd_noop },
     { "CLOSE",        SELECTED, 0,                         NULL,                 "3501 §6.4.2",        cmd_close },
     { "UNSELECT",     SELECTED, 0,                         "UNSELECT",           "3691",               cmd_unselect },
+    { "UIDBATCHES",   SELECTED, VIEW,                      "UIDBATCHES",         "10022",              cmd_uidbatches },
     { "EXPUNGE",      SELECTED, VIEW | WRITES,             NULL,                 "3501 §6.4.3",        cmd_expunge },
     { "UID EXPUNGE",  SELECTED, VIEW | WRITES | UID,       "UIDPLUS",            "4315 §2.1",          cmd_expunge },
-    { "SEARCH",       SELECTED, VIEW | HOLDS,              NULL,                 "3501 §6.4.4",        cmd_search },
+    { "SEARCH",       SELECTED, VIEW | NUM | HOLDS,        NULL,                 "3501 §6.4.4",        cmd_search },
     { "UID SEARCH",   SELECTED, VIEW | UID,                NULL,                 "3501 §6.4.8",        cmd_search },
-    { "FETCH",        SELECTED, VIEW | HOLDS,              NULL,                 "3501 §6.4.5",        cmd_fetch },
+    { "FETCH",        SELECTED, VIEW | NUM | HOLDS,        NULL,                 "3501 §6.4.5",        cmd_fetch },
     { "UID FETCH",    SELECTED, VIEW | UID,                NULL,                 "3501 §6.4.8",        cmd_fetch },
-    { "STORE",        SELECTED, VIEW | HOLDS | WRITES,     NULL,                 "3501 §6.4.6",        cmd_store },
+    { "STORE",        SELECTED, VIEW | NUM | HOLDS | WRITES, NULL,               "3501 §6.4.6",        cmd_store },
     { "UID STORE",    SELECTED, VIEW | UID | WRITES,       NULL,                 "3501 §6.4.8",        cmd_store },
-    { "COPY",         SELECTED, VIEW | TRYCREATE,          NULL,                 "3501 §6.4.7",        cmd_copy },
+    { "COPY",         SELECTED, VIEW | NUM | TRYCREATE,    NULL,                 "3501 §6.4.7",        cmd_copy },
     { "UID COPY",     SELECTED, VIEW | UID | TRYCREATE,    NULL,                 "3501 §6.4.8",        cmd_copy },
-    { "MOVE",         SELECTED, VIEW | WRITES | TRYCREATE, "MOVE",               "6851",               cmd_move },
+    { "MOVE",         SELECTED, VIEW | NUM | WRITES | TRYCREATE, "MOVE",               "6851",               cmd_move },
     { "UID MOVE",     SELECTED, VIEW | UID | WRITES | TRYCREATE, NULL,           "6851",               cmd_move },
 };
 /* clang-format on */
@@ -77,6 +79,7 @@ static const struct {
     { "CONDSTORE", "7162",  AUTH },
     { "SAVEDATE",  "8514",  AUTH },
     { "QRESYNC",   "7162",  AUTH },
+    { "UIDONLY",   "9586",  AUTH },
     /* clang-format on */
 };
 
