@@ -199,6 +199,11 @@ struct span conn_line(struct conn *c)
     }
 }
 
+bool conn_has_line(const struct conn *c)
+{
+    return c->start != c->end && memchr(c->in + c->start, '\n', c->end - c->start);
+}
+
 /* ---- opening and closing */
 
 static int new_socket(int family)

@@ -37,6 +37,8 @@ struct span conn_window(struct conn *c, size_t least);
 void conn_take(struct conn *c, size_t n);
 /* False at the end of the stream instead of ending the program: for servers of this bench. */
 bool conn_more(struct conn *c);
+/* Whether a whole line has been read and not yet taken. */
+bool conn_has_line(const struct conn *c);
 /* Gives the reading buffer back where nothing is in it: thousands of sessions idle. */
 void conn_rest(struct conn *c);
 

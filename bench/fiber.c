@@ -29,7 +29,7 @@ struct fiber {
     void (*run)(void *arg);
     void *arg;
     char *stack;
-    struct fiber_fd *waits_for; /* with since_us and patience_us: who waits too long is found */
+    const char *waits_for; /* with since_us and patience_us: who waits too long is found */
     int64_t since_us, patience_us, wakes_us;
     void *fake_stack; /* the address sanitizer's */
 };
@@ -40,6 +40,7 @@ static struct fiber *sleepers, *unused; /* unused: ended, with their stacks */
 static struct fiber *current;
 static ucontext_t scheduler;
 static int poll_fd = -1;
+static bool is_stopped;
 
 #if defined(__SANITIZE_ADDRESS__)
 static const void *scheduler_bottom;
@@ -68,6 +69,16 @@ static void give_way(void)
     LEAVE(&self->fake_stack, scheduler_bottom, scheduler_size);
     swapcontext(&self->context, &scheduler);
     ENTER(self->fake_stack, &scheduler_bottom, &scheduler_size);
+}
+
+/* The same, with patience: the program ends where `what` does not come. */
+static void give_way_for(const char *what)
+{
+    struct fiber *self = current;
+    self->waits_for = what;
+    self->since_us = bench_now_us();
+    give_way();
+    self->waits_for = NULL;
 }
 
 static void resume(struct fiber *f)
@@ -148,16 +159,19 @@ void fiber_wait_fd(struct fiber_fd *f, uint32_t events)
 {
     f->wanted = events;
     f->waiting = current;
-    current->waits_for = f;
-    current->since_us = bench_now_us();
-    give_way();
-    current->waits_for = NULL;
+    give_way_for("the server");
 }
 
 void fiber_wait(struct fiber_event *e)
 {
     queue_add(e, current);
     give_way();
+}
+
+void fiber_wait_for(struct fiber_event *e, const char *what)
+{
+    queue_add(e, current);
+    give_way_for(what);
 }
 
 void fiber_wake(struct fiber_event *e)
@@ -213,7 +227,7 @@ static void find_silent_servers(int64_t now_us)
     struct fiber *f;
     LIST_FOREACH(f, &fibers, all)
     if (f->waits_for && f->patience_us && now_us - f->since_us > f->patience_us)
-        bench_fail("the server said nothing for %.0f s", (double)f->patience_us / 1e6);
+        bench_fail("waited %.0f s for %s", (double)f->patience_us / 1e6, f->waits_for);
 }
 
 static void take_events(int timeout_ms)
@@ -231,17 +245,22 @@ static void take_events(int timeout_ms)
     }
 }
 
+void fiber_stop(void)
+{
+    is_stopped = true;
+}
+
 void fiber_run(void)
 {
     int64_t looked_us = bench_now_us();
-    while (!LIST_EMPTY(&fibers)) {
+    while (!LIST_EMPTY(&fibers) && !is_stopped) {
         struct fiber_event turn = ready; /* who becomes ready meanwhile has to wait for the events */
         ready = (struct fiber_event){NULL, NULL};
         for (struct fiber *f = turn.first, *next; f; f = next) {
             next = f->next;
             resume(f);
         }
-        if (LIST_EMPTY(&fibers))
+        if (LIST_EMPTY(&fibers) || is_stopped)
             break;
         int64_t now_us = bench_now_us();
         if (now_us - looked_us > 1000000) {

@@ -25,11 +25,15 @@ struct fiber_event {
 void fiber_start(void (*run)(void *arg), void *arg);
 /* From the main stack: runs all fibers until the last has ended. */
 void fiber_run(void);
+/* Makes fiber_run() return at the end of this turn, with whoever still waits left behind. */
+void fiber_stop(void);
 
 void fiber_watch(struct fiber_fd *f, int fd);
 void fiber_unwatch(struct fiber_fd *f); /* before fd is closed */
 void fiber_wait_fd(struct fiber_fd *f, uint32_t events);
 void fiber_wait(struct fiber_event *e);
+/* The same, and the program ends, saying `what` did not come, where it takes longer than --timeout. */
+void fiber_wait_for(struct fiber_event *e, const char *what);
 /* All that wait for e go on, in the order in which they came. */
 void fiber_wake(struct fiber_event *e);
 /* The others get a turn. */

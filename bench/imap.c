@@ -164,9 +164,12 @@ bool imap_untagged(struct imap *im, struct span *text)
         return true;
     }
     char tag[32];
-    int n = snprintf(tag, sizeof tag, "b%llu OK", (unsigned long long)im->tag);
-    if (!span_istarts(line, span_of(tag, (size_t)n)))
-        bench_fail("expected \"%s\", got \"%.*s\"", tag, SPAN_ARG(line));
+    int n = snprintf(tag, sizeof tag, "b%llu ", (unsigned long long)++im->answered);
+    struct span tail = span_skip(line, (size_t)n);
+    if (!span_starts(line, span_of(tag, (size_t)n)) || !span_istarts(tail, SPAN("OK")))
+        bench_fail("expected \"%sOK\", got \"%.*s\"", tag, SPAN_ARG(line));
+    strbuf_clear(&im->ok);
+    strbuf_add(&im->ok, tail);
     return false;
 }
 
@@ -289,6 +292,7 @@ void imap_logout(struct imap *im)
 void imap_close(struct imap *im)
 {
     conn_close(im->conn);
+    strbuf_free(&im->ok);
     im->conn = NULL;
 }
 
@@ -312,4 +316,44 @@ void imap_create(struct imap *im, const char *mailbox)
         is_there |= span_istarts(text, SPAN("LIST "));
     if (!is_there)
         imap_command(im, "CREATE \"%s\"", mailbox);
+}
+
+uint32_t imap_status_messages(struct imap *im, const char *mailbox)
+{
+    struct span text;
+    uint64_t n = UINT64_MAX;
+    imap_tag(im);
+    conn_printf(im->conn, "STATUS \"%s\" (MESSAGES)\r\n", mailbox);
+    while (imap_untagged(im, &text)) {
+        size_t at = span_find(text, SPAN("(MESSAGES "), 0);
+        if (span_istarts(text, SPAN("STATUS ")) && at != SPAN_NPOS &&
+            !span_to_u64(span_slice(text, at + 10, text.len - 1), UINT32_MAX, &n))
+            bench_fail("STATUS is malformed: %.*s", SPAN_ARG(text));
+    }
+    if (n == UINT64_MAX)
+        bench_fail("STATUS of %s told nothing", mailbox);
+    return (uint32_t)n;
+}
+
+void imap_append(struct imap *im, const char *mailbox, struct span text)
+{
+    imap_tag(im);
+    conn_printf(im->conn, "APPEND \"%s\" (\\Seen) {%zu%s}\r\n", mailbox, text.len, im->has_literal_plus ? "+" : "");
+    if (!im->has_literal_plus)
+        imap_continuation(im);
+    conn_write(im->conn, text.p, text.len);
+    conn_write(im->conn, "\r\n", 2);
+}
+
+void imap_append_answer(struct imap *im)
+{
+    uint64_t validity;
+    imap_wait_ok(im);
+    if (!im->has_uidplus)
+        return;
+    struct span ok = strbuf_span(&im->ok), code = SPAN("OK [APPENDUID "), number;
+    struct span rest = span_skip(ok, code.len);
+    if (!span_istarts(ok, code) || !span_cut(&rest, ' ', &number) || !span_to_u64(number, UINT32_MAX, &validity) ||
+        rest.len == 0 || !ascii_is_digit(rest.p[0]))
+        bench_fail("APPEND without APPENDUID: %.*s", SPAN_ARG(ok));
 }

@@ -7,9 +7,11 @@
 
 struct imap {
     struct conn *conn;
-    uint64_t tag;
+    uint64_t tag,
+        answered; /* the last command sent, and the last whose tagged OK was read: commands may be pipelined */
     uint32_t exists, uid_next, uid_validity; /* as the selected mailbox's responses said last */
     uint64_t highest_modseq;
+    struct strbuf ok; /* the last tagged response, after its tag: "OK [APPENDUID 1 2] done" */
     bool has_literal_plus, has_multiappend, has_move, has_unselect, has_uidplus, has_condstore, has_qresync,
         has_esearch;
 };
@@ -28,11 +30,11 @@ void imap_close(struct imap *im); /* without LOGOUT */
 void imap_tag(struct imap *im);
 /* Sends one command, tag and CRLF added, and reads to its OK, dropping untagged data (EXISTS is noted). */
 void imap_command(struct imap *im, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Reads to the OK of the last tag. */
+/* Reads to the OK of the oldest command that is not answered. */
 void imap_wait_ok(struct imap *im);
 /* The next response without its last CRLF, literals within. Valid until the next read. */
 struct span imap_response(struct imap *im);
-/* The next untagged response after "* ", or false: the last tag's OK has come. */
+/* The next untagged response after "* ", or false: the OK of the oldest unanswered command has come. */
 bool imap_untagged(struct imap *im, struct span *text);
 /* Reads a continuation ("+ …"). */
 void imap_continuation(struct imap *im);
@@ -40,6 +42,14 @@ void imap_continuation(struct imap *im);
 void imap_select(struct imap *im, const char *mailbox, bool is_read_only);
 /* Makes the mailbox where it does not exist. */
 void imap_create(struct imap *im, const char *mailbox);
+
+/* MESSAGES of STATUS. */
+uint32_t imap_status_messages(struct imap *im, const char *mailbox);
+/* Sends one APPEND; its OK is still to be read. Waits for a continuation only where the server has no LITERAL+ (RFC
+ * 7888). */
+void imap_append(struct imap *im, const char *mailbox, struct span text);
+/* Reads the OK of an APPEND, which must have a UID in it where the server has UIDPLUS (RFC 4315 §3). */
+void imap_append_answer(struct imap *im);
 
 /* "12 FETCH (…)": the number and what is within the parentheses. */
 bool imap_is_fetch(struct span untagged, uint32_t *number, struct span *items);

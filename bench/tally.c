@@ -62,6 +62,7 @@ bool tally_take(uint64_t *number)
 
 void tally_add(int64_t latency_us, uint64_t bytes)
 {
+    tally_start();
     histogram_add(&tally.latency_us, latency_us > 0 ? (uint64_t)latency_us : 0);
     tally.done++;
     tally.bytes += bytes;
