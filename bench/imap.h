@@ -11,6 +11,7 @@ struct imap {
         answered; /* the last command sent, and the last whose tagged OK was read: commands may be pipelined */
     uint32_t exists, uid_next, uid_validity; /* as the selected mailbox's responses said last */
     uint64_t highest_modseq;
+    bool is_shared;   /* others expunge: "NO [EXPUNGEISSUED]" (RFC 5530) is an answer as good as OK */
     struct strbuf ok; /* the last tagged response, after its tag: "OK [APPENDUID 1 2] done" */
     bool has_literal_plus, has_multiappend, has_move, has_unselect, has_uidplus, has_condstore, has_qresync,
         has_esearch;

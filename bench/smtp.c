@@ -28,12 +28,12 @@ static void hello(struct smtp *s)
     reply(s->conn, "250", "EHLO", s);
 }
 
-void smtp_open(struct smtp *s, uint16_t port, bool is_lmtp)
+void smtp_open(struct smtp *s, uint16_t port, bool is_lmtp, bool with_tls)
 {
-    *s = (struct smtp){.conn = conn_open(port, opt.is_tls), .is_lmtp = is_lmtp};
+    *s = (struct smtp){.conn = conn_open(port, with_tls && opt.is_tls), .is_lmtp = is_lmtp};
     reply(s->conn, "220", "the connection", NULL);
     hello(s);
-    if (!opt.is_starttls)
+    if (!with_tls || !opt.is_starttls)
         return;
     if (!s->has_starttls)
         bench_fail("the server does not offer STARTTLS");

@@ -12,8 +12,9 @@ struct smtp {
     bool has_pipelining, has_starttls, has_auth_plain;
 };
 
-/* Connects to the port, reads the greeting and says EHLO (LHLO); STARTTLS and EHLO again where it is asked for. */
-void smtp_open(struct smtp *s, uint16_t port, bool is_lmtp);
+/* Connects to the port, with TLS or STARTTLS as the options say where with_tls, reads the greeting and says EHLO
+ * (LHLO). */
+void smtp_open(struct smtp *s, uint16_t port, bool is_lmtp, bool with_tls);
 void smtp_auth_plain(struct smtp *s, const char *user, const char *password);
 /* One transaction for one recipient, pipelined where the server announces it; ends with the reply to the body. */
 void smtp_send(struct smtp *s, const char *from, const char *rcpt, const struct message *m);

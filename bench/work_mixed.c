@@ -34,8 +34,9 @@ static uint64_t next_random(struct client *c, uint64_t below)
 
 /* ---- operations */
 
-/* Numbers from..to of a FETCH or STORE; each must be answered by `name`, in whatever order. */
-static void expect_range(struct client *c, uint32_t from, uint32_t to, struct span name,
+/* Numbers from..to of a FETCH or STORE; each must be answered by `name` once, in whatever order, or at most once
+ * (is_some_enough). */
+static void expect_range(struct client *c, uint32_t from, uint32_t to, struct span name, bool is_some_enough,
                          void (*check)(struct span value))
 {
     struct span text, items, value;
@@ -52,7 +53,8 @@ static void expect_range(struct client *c, uint32_t from, uint32_t to, struct sp
             check(value);
         told++;
     }
-    if (c->is_shared ? told > 2 * (to - from + 1) : told != to - from + 1)
+    uint32_t asked = to - from + 1;
+    if (c->is_shared ? told > 2 * asked : is_some_enough ? told > asked : told != asked)
         bench_fail("%u:%u was asked for, %u messages were told", from, to, told);
 }
 
@@ -81,7 +83,7 @@ static void fetch_flags(struct client *c)
         return;
     imap_tag(&c->im);
     conn_printf(c->im.conn, "FETCH %u:%u (UID FLAGS)\r\n", from, to);
-    expect_range(c, from, to, SPAN("UID"), NULL);
+    expect_range(c, from, to, SPAN("UID"), false, NULL);
 }
 
 static void fetch_envelopes(struct client *c)
@@ -91,7 +93,7 @@ static void fetch_envelopes(struct client *c)
         return;
     imap_tag(&c->im);
     conn_printf(c->im.conn, "FETCH %u:%u (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE)\r\n", from, to);
-    expect_range(c, from, to, SPAN("ENVELOPE"), NULL);
+    expect_range(c, from, to, SPAN("ENVELOPE"), false, NULL);
 }
 
 static void fetch_body(struct client *c)
@@ -101,7 +103,7 @@ static void fetch_body(struct client *c)
         return;
     imap_tag(&c->im);
     conn_printf(c->im.conn, "FETCH %u (UID BODY.PEEK[])\r\n", from);
-    expect_range(c, from, to, SPAN("BODY[]"), check_body);
+    expect_range(c, from, to, SPAN("BODY[]"), false, check_body);
 }
 
 static void store_flag(struct client *c)
@@ -113,7 +115,7 @@ static void store_flag(struct client *c)
     imap_tag(&c->im);
     conn_printf(c->im.conn, "STORE %u:%u %cFLAGS (%s)\r\n", from, to, next_random(c, 2) ? '+' : '-',
                 flags[next_random(c, 3)]);
-    expect_range(c, from, to, SPAN("FLAGS"), NULL);
+    expect_range(c, from, to, SPAN("FLAGS"), true, NULL); /* some servers do not tell what has not changed */
 }
 
 static void append(struct client *c)
@@ -215,7 +217,9 @@ static void begin(struct client *c, uint64_t number)
     opening++;
     imap_open_account(&c->im, number % opt.accounts);
     imap_capability(&c->im);
+    c->im.is_shared = c->is_shared;
     imap_select(&c->im, opt.mailbox, false);
+    imap_command(&c->im, "EXPUNGE"); /* of what an earlier run marked */
     while (c->im.exists < AT_LEAST)
         append(c);
     opening--;

@@ -101,7 +101,7 @@ static void write_all(void *unused)
     struct writer w = {0};
     uint64_t deliveries = opt.count;
     if (opt.smtp_port)
-        smtp_open(&w.smtp, opt.smtp_port, opt.is_lmtp);
+        smtp_open(&w.smtp, opt.smtp_port, opt.is_lmtp, false);
     else if (opt.accounts == 1)
         imap_open_account(&w.imap, 0);
     tally_line_up(opt.watchers + 1);

@@ -15,9 +15,19 @@
 #include "works.h"
 
 static struct map *seen;
-static size_t twice, connections;
+static size_t twice, connections, open_connections;
+static bool is_ending;
 
-/* RFC 5321 §4.5.2; true where the message is new. */
+/* Senders may say QUIT, or keep their connections for later. */
+static void end(void *unused)
+{
+    (void)unused;
+    for (int tries = 0; open_connections && tries < 50; tries++)
+        fiber_sleep_ms(10);
+    fiber_stop();
+}
+
+/* RFC 5321 §4.5.2 */
 static void take(struct conn *c, struct strbuf *text)
 {
     struct message_id id;
@@ -35,6 +45,10 @@ static void take(struct conn *c, struct strbuf *text)
         twice++;
     else
         tally_add(0, text->len);
+    if (opt.count && tally_count() == opt.count && !is_ending) {
+        is_ending = true;
+        fiber_start(end, NULL);
+    }
 }
 
 static void serve(void *arg)
@@ -43,6 +57,7 @@ static void serve(void *arg)
     AUTO_STRBUF text = STRBUF_INIT;
     fiber_set_patience(0);
     connections++;
+    open_connections++;
     conn_printf(c, "220 sink.%s ESMTP\r\n", opt.domain);
     bool is_open = true;
     while (is_open && (conn_has_line(c) || conn_more(c))) {
@@ -58,15 +73,12 @@ static void serve(void *arg)
             take(c, &text);
             conn_printf(c, "250 taken\r\n");
         }
-        if (opt.count && tally_count() == opt.count)
-            break;
     }
     if (!is_open)
         conn_printf(c, "221 bye\r\n");
     conn_flush(c);
     conn_close(c);
-    if (opt.count && tally_count() == opt.count)
-        fiber_stop();
+    open_connections--;
 }
 
 static void accept_all(void *arg)
@@ -89,7 +101,7 @@ static void watch_time(void *unused)
 {
     (void)unused;
     fiber_sleep_ms((int64_t)(opt.seconds * 1000));
-    if (opt.count)
+    if (opt.count && !is_ending)
         bench_fail("%llu messages came of %llu", (unsigned long long)tally_count(), (unsigned long long)opt.count);
     fiber_stop();
 }

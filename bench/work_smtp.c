@@ -26,13 +26,13 @@ static void deliver(void *unused)
     struct smtp s;
     struct message m = {0};
     uint64_t number;
-    smtp_open(&s, opt.port, is_lmtp);
+    smtp_open(&s, opt.port, is_lmtp, true);
     tally_line_up(opt.connections);
     size_t sent = 0;
     while (tally_take(&number)) {
         if (opt.per_connection && sent == opt.per_connection) {
             smtp_quit(&s);
-            smtp_open(&s, opt.port, is_lmtp);
+            smtp_open(&s, opt.port, is_lmtp, true);
             sent = 0;
         }
         send_one(&s, &m, number);
@@ -83,7 +83,7 @@ static void submit(void *unused)
         message_make(&m, number, opt.size, user.p, rcpt.p);
         int64_t begun_us = bench_now_us();
         struct smtp s;
-        smtp_open(&s, opt.port, false);
+        smtp_open(&s, opt.port, false, true);
         smtp_auth_plain(&s, user.p, opt.password);
         smtp_send(&s, user.p, rcpt.p, &m);
         smtp_quit(&s);
