@@ -53,6 +53,7 @@ enum status imap_call_begin(struct imap *im, struct span bytes, struct err *err)
     struct imap_call *call = call_new(im);
     struct span tag, name;
     args_init(&call->args, &call->arena, arena_copy(&call->arena, bytes));
+    call->args.saved = im->saved;
     call->args.is_utf8 = imap_has(im, IMAP_UTF8);
     TRY(args_tag(&call->args, &tag, err));
     if (tag.len > HANDOVER_TAG_MAX)

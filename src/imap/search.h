@@ -17,6 +17,7 @@ enum {
 
 struct search_matcher {
     struct imap *im;
+    int64_t now;           /* seconds, for OLDER and YOUNGER: the same for all messages */
     unsigned forms_wanted; /* CONTENT_ bits, for the dearest of the keys */
     struct txn *txn;       /* of the batch; NULL while only the view is asked */
 

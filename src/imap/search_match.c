@@ -112,6 +112,10 @@ static bool match_view(const struct search_matcher *s, const struct search_key *
         return date_day(m->saved_utc, 0) == k->day;
     case SEARCH_SAVEDSINCE:
         return date_day(m->saved_utc, 0) >= k->day;
+    case SEARCH_OLDER:
+        return m->received_utc <= s->now - (int64_t)k->number;
+    case SEARCH_YOUNGER:
+        return m->received_utc >= s->now - (int64_t)k->number;
     default:
         return true; /* ALL */
     }

@@ -33,6 +33,7 @@ void imap_deselect(struct imap *im)
     im->has_news = false;
     view_free(&im->view);
     view_free(&im->told_flags);
+    imap_save_result(im, NULL);
     free(im->recent);
     im->recent = NULL;
     im->recent_count = 0;

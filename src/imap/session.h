@@ -140,7 +140,8 @@ struct imap {
     uint32_t keywords_told;  /* 1 + how many keywords the last FLAGS response named; 0: there was none */
     struct seqrange *recent; /* uids that are \Recent in this session, ascending */
     uint32_t recent_count;
-    bool is_read_only; /* EXAMINE */
+    struct seqset *saved; /* uids of the last SEARCH RETURN (SAVE), "$" (search_saved.c); NULL: none */
+    bool is_read_only;    /* EXAMINE */
     struct watcher watcher;
     bool is_watching;
     _Atomic bool has_news;  /* set by the hub: the mailbox has changed */
@@ -201,5 +202,9 @@ enum status imap_begin(struct imap *im, enum txn_mode mode, struct txn **out, st
 enum status imap_current_view(struct imap *im, struct view **out, struct err *err);
 /* ST_DENIED with NOPERM (RFC 5530) where one of these rights on the selected mailbox is missing (RFC 4314 §4). */
 enum status imap_need_rights(const struct imap *im, struct imap_call *call, acl_rights needed, struct err *err);
+
+/* What "$" stands for from now on (search_saved.c): these uids, copied; NULL: nothing. */
+void imap_save_result(struct imap *im, const struct seqset *uids);
+
 /* The client's view of the selected mailbox; already there for rows with IMAP_NEEDS_VIEW. */
 enum status imap_load_view(struct imap *im, struct err *err);

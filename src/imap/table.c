@@ -51,7 +51,7 @@ static const struct imap_command commands[] = {
     { "UIDBATCHES",   SELECTED, VIEW,                      "UIDBATCHES",         "10022",              cmd_uidbatches },
     { "EXPUNGE",      SELECTED, VIEW | WRITES,             NULL,                 "3501 §6.4.3",        cmd_expunge },
     { "UID EXPUNGE",  SELECTED, VIEW | WRITES | UID,       "UIDPLUS",            "4315 §2.1",          cmd_expunge },
-    { "SEARCH",       SELECTED, VIEW | NUM | HOLDS,        NULL,                 "3501 §6.4.4",        cmd_search },
+    { "SEARCH",       SELECTED, VIEW | NUM | HOLDS,        "ESEARCH",            "3501 §6.4.4, 4731",  cmd_search },
     { "UID SEARCH",   SELECTED, VIEW | UID,                NULL,                 "3501 §6.4.8",        cmd_search },
     { "FETCH",        SELECTED, VIEW | NUM | HOLDS,        NULL,                 "3501 §6.4.5",        cmd_fetch },
     { "UID FETCH",    SELECTED, VIEW | UID,                NULL,                 "3501 §6.4.8",        cmd_fetch },
@@ -80,6 +80,8 @@ static const struct {
     { "SAVEDATE",  "8514",  AUTH },
     { "QRESYNC",   "7162",  AUTH },
     { "UIDONLY",   "9586",  AUTH },
+    { "SEARCHRES", "5182",  AUTH },
+    { "WITHIN",    "5032",  AUTH },
     /* clang-format on */
 };
 

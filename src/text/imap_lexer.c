@@ -253,6 +253,12 @@ static bool is_seqset_char(char c)
 enum status args_seqset(struct imap_args *args, uint32_t last, struct seqset **out, struct err *err)
 {
     struct span text = SPAN_NONE;
+    if (args_take(args, '$')) {
+        *out = seqset_new(args->arena);
+        for (size_t i = 0; args->saved && i < args->saved->count; i++)
+            seqset_add(args->arena, *out, args->saved->ranges[i].first, args->saved->ranges[i].last);
+        return ST_OK;
+    }
     TRY(take_while(args, is_seqset_char, "a sequence set", &text, err));
     return seqset_parse(args->arena, text, last, out, err);
 }

@@ -31,6 +31,7 @@ struct imap_args {
     struct arena *arena; /* for what is made while reading */
     unsigned depth;      /* parentheses open */
     struct span as_sent; /* the mailbox name read last, in UTF-8, before INBOX was put in capitals */
+    const struct seqset *saved; /* uids: what "$" is (RFC 5182); NULL: nothing */
     bool is_utf8;        /* UTF8=ACCEPT or IMAP4rev2 is enabled: mailbox names are UTF-8, not modified UTF-7 */
 };
 
@@ -66,7 +67,8 @@ enum status args_number64(struct imap_args *args, uint64_t *out, struct err *err
 /* mod-sequence-value of RFC 7162 §7: 1 to 2^63 - 1. */
 enum status args_modseq(struct imap_args *args, uint64_t *out, struct err *err);
 
-/* "*" is `last`: the number of messages, or the last uid; 0 where the mailbox is empty. */
+/* "*" is `last`: the number of messages, or the last uid; 0 where the mailbox is empty. "$" gives args->saved, which
+ * are uids whatever was asked for: who reads message numbers looks for it first. */
 enum status args_seqset(struct imap_args *args, uint32_t last, struct seqset **out, struct err *err);
 /* The same where "*" is not allowed (known-uids of RFC 7162 §7). */
 enum status args_known_seqset(struct imap_args *args, struct seqset **out, struct err *err);

@@ -13,6 +13,7 @@ enum operand {
     OPERAND_KEYWORD,
     OPERAND_DAY,
     OPERAND_NUMBER,
+    OPERAND_INTERVAL,
     OPERAND_UIDS,
     OPERAND_MODSEQ
 };
@@ -39,6 +40,7 @@ static const struct key_name {
     {"KEYWORD", SEARCH_KEYWORD, false, OPERAND_KEYWORD, 0, NULL},
     {"LARGER", SEARCH_LARGER, false, OPERAND_NUMBER, 0, NULL},
     {"MODSEQ", SEARCH_MODSEQ, false, OPERAND_MODSEQ, 0, NULL},
+    {"OLDER", SEARCH_OLDER, false, OPERAND_INTERVAL, 0, NULL},
     {"OLD", SEARCH_RECENT, true, OPERAND_NONE, 0, NULL},
     {"ON", SEARCH_ON, false, OPERAND_DAY, 0, NULL},
     {"RECENT", SEARCH_RECENT, false, OPERAND_NONE, 0, NULL},
@@ -62,6 +64,7 @@ static const struct key_name {
     {"UNFLAGGED", SEARCH_FLAGS, true, OPERAND_NONE, IMAP_FLAG_FLAGGED, NULL},
     {"UNKEYWORD", SEARCH_KEYWORD, true, OPERAND_KEYWORD, 0, NULL},
     {"UNSEEN", SEARCH_FLAGS, true, OPERAND_NONE, IMAP_FLAG_SEEN, NULL},
+    {"YOUNGER", SEARCH_YOUNGER, false, OPERAND_INTERVAL, 0, NULL},
 };
 
 struct reader {
@@ -69,7 +72,8 @@ struct reader {
     struct search_last last;
     struct span charset;
     size_t keys, texts;
-    bool has_keywords, has_numbers, has_modseq;
+    bool has_keywords, has_numbers, has_modseq, has_fuzzy;
+    unsigned fuzzy; /* FUZZYs that stand around what is read */
     unsigned depth;
 };
 
@@ -110,6 +114,7 @@ static enum status text_operand(struct reader *r, struct search_key *k, struct e
     AUTO_STRBUF folded = STRBUF_INIT;
     charset_to_utf8(r->charset, text, &utf8);
     text_fold(strbuf_span(&utf8), &folded);
+    k->is_fuzzy = r->fuzzy;
     k->text = arena_strbuf(r->args->arena, &folded);
     return ST_OK;
 }
@@ -152,6 +157,10 @@ static enum status operand(struct reader *r, enum operand what, struct search_ke
         return args_date(r->args, &k->day, err);
     case OPERAND_NUMBER:
         TRY(args_number(r->args, &number, err));
+        k->number = number;
+        return ST_OK;
+    case OPERAND_INTERVAL:
+        TRY(args_nz_number(r->args, &number, err));
         k->number = number;
         return ST_OK;
     case OPERAND_UIDS:
@@ -232,11 +241,31 @@ static enum status new_messages_key(struct reader *r, struct search_key **out, s
     return ST_OK;
 }
 
+/* RFC 6203 §6: FUZZY is about the one key behind it, with all that the key has in it. */
+static enum status fuzzy_key(struct reader *r, struct search_key **out, struct err *err)
+{
+    TRY(args_sp(r->args, err));
+    r->has_fuzzy = true;
+    r->fuzzy++;
+    TRY(key(r, out, err));
+    r->fuzzy--;
+    return ST_OK;
+}
+
+/* RFC 5182 §2.1: the saved result is of messages, whether numbers or uids are asked for. */
+static enum status saved_key(struct reader *r, struct search_key **out, struct err *err)
+{
+    TRY(new_key(r, SEARCH_UID, out, err));
+    return args_seqset(r->args, r->last.uid, &(*out)->set, err);
+}
+
 static enum status key_by_first_byte(struct reader *r, struct search_key **out, struct err *err)
 {
     struct imap_args *args = r->args;
     if (args_next_is(args, '('))
         return group(r, out, err);
+    if (args_next_is(args, '$'))
+        return saved_key(r, out, err);
     if (args_next_is(args, '*') || (args->rest.len && ascii_is_digit(args->rest.p[0]))) {
         r->has_numbers = true;
         TRY(new_key(r, SEARCH_SEQ, out, err));
@@ -246,6 +275,8 @@ static enum status key_by_first_byte(struct reader *r, struct search_key **out, 
         return not_key(r, out, err);
     if (args_take_word(args, "OR"))
         return or_key(r, out, err);
+    if (args_take_word(args, "FUZZY"))
+        return fuzzy_key(r, out, err);
     if (args_take_word(args, "NEW"))
         return new_messages_key(r, out, err);
     for (size_t i = 0; i < sizeof key_names / sizeof *key_names; i++)
@@ -266,25 +297,47 @@ static enum status key(struct reader *r, struct search_key **out, struct err *er
     return ST_OK;
 }
 
-enum status search_args_parse(struct imap_args *args, struct search_last last, struct search_args *out, struct err *err)
+static enum status program(struct reader *r, struct search_args *out, struct err *err)
 {
-    struct reader r = {.args = args, .last = last};
-    if (args_take_word(args, "CHARSET")) {
-        TRY(args_sp(args, err));
-        TRY(args_astring(args, &r.charset, err));
-        if (!charset_is_known(r.charset))
-            return err_set(err, ST_UNSUPPORTED, "this charset is not known");
-        TRY(args_sp(args, err));
-    }
-    TRY(new_key(&r, SEARCH_AND, &out->root, err));
+    TRY(new_key(r, SEARCH_AND, &out->root, err));
     do {
         struct search_key *child;
-        TRY(key(&r, &child, err));
+        TRY(key(r, &child, err));
         add_child(out->root, child);
-    } while (args_take(args, ' '));
-    out->keys = r.keys;
-    out->has_keywords = r.has_keywords;
-    out->has_numbers = r.has_numbers;
-    out->has_modseq = r.has_modseq;
-    return args_end(args, err);
+    } while (args_take(r->args, ' '));
+    out->keys = r->keys;
+    out->has_keywords = r->has_keywords;
+    out->has_numbers = r->has_numbers;
+    out->has_modseq = r->has_modseq;
+    out->has_fuzzy = r->has_fuzzy;
+    return args_end(r->args, err);
+}
+
+/* astring SP */
+static enum status charset(struct reader *r, struct err *err)
+{
+    TRY(args_astring(r->args, &r->charset, err));
+    if (!charset_is_known(r->charset))
+        return err_set(err, ST_UNSUPPORTED, "this charset is not known");
+    return args_sp(r->args, err);
+}
+
+enum status search_args_parse(struct imap_args *args, struct search_last last, unsigned allowed,
+                              struct search_args *out, struct err *err)
+{
+    struct reader r = {.args = args, .last = last};
+    TRY(search_return_parse(args, allowed, &out->returns, err));
+    if (args_take_word(args, "CHARSET")) {
+        TRY(args_sp(args, err));
+        TRY(charset(&r, err));
+    }
+    return program(&r, out, err);
+}
+
+enum status search_program_parse(struct imap_args *args, struct search_last last, struct search_args *out,
+                                 struct err *err)
+{
+    struct reader r = {.args = args, .last = last};
+    TRY(charset(&r, err));
+    return program(&r, out, err);
 }

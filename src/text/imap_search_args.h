@@ -7,6 +7,7 @@
  */
 #pragma once
 #include "text/imap_lexer.h"
+#include "text/imap_search_return.h"
 
 enum {
     SEARCH_KEYS_MAX = 5000, /* of one command */
@@ -32,6 +33,8 @@ enum search_kind {
     SEARCH_SAVEDBEFORE, /* day, of coming into this mailbox (RFC 8514) */
     SEARCH_SAVEDON,
     SEARCH_SAVEDSINCE,
+    SEARCH_OLDER, /* number of seconds before now, of the internal date (RFC 5032) */
+    SEARCH_YOUNGER,
     SEARCH_SENTBEFORE, /* day, of the Date field */
     SEARCH_SENTON,
     SEARCH_SENTSINCE,
@@ -45,6 +48,7 @@ enum search_cost { SEARCH_COST_VIEW, SEARCH_COST_HEADER, SEARCH_COST_BODY }; /* 
 struct search_key {
     enum search_kind kind;
     bool is_negated;
+    bool is_fuzzy; /* FUZZY stands before it or around it (RFC 6203); of keys with a text */
     enum search_cost cost;
     struct span name;
     struct span text;
@@ -56,11 +60,13 @@ struct search_key {
 };
 
 struct search_args {
+    struct search_return returns;
     struct search_key *root;
     size_t keys;       /* in the tree */
     bool has_keywords; /* KEYWORD or UNKEYWORD is among the keys */
     bool has_numbers;  /* sequence numbers are among the keys */
     bool has_modseq;   /* MODSEQ is: the answer has the greatest modseq of what is found */
+    bool has_fuzzy;    /* FUZZY is */
 };
 
 /* What "*" stands for in a set of sequence numbers and in one of uids. */
@@ -68,6 +74,10 @@ struct search_last {
     uint32_t seq, uid;
 };
 
-/* Reads "[CHARSET astring SP] key *(SP key)" to the end of the arguments. ST_UNSUPPORTED: the charset is not known. */
-enum status search_args_parse(struct imap_args *args, struct search_last last, struct search_args *out,
-                              struct err *err);
+/* Reads "[RETURN (…) SP] [CHARSET astring SP] key *(SP key)" to the end of the arguments; `allowed` are the return
+ * options. "$" is args->saved. ST_UNSUPPORTED: the charset is not known; out->returns is read even then. */
+enum status search_args_parse(struct imap_args *args, struct search_last last, unsigned allowed,
+                              struct search_args *out, struct err *err);
+/* Only "charset SP key *(SP key)", as SORT and THREAD have it (RFC 5256 §3); out->returns stays. */
+enum status search_program_parse(struct imap_args *args, struct search_last last, struct search_args *out,
+                                 struct err *err);

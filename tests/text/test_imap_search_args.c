@@ -6,7 +6,10 @@ static enum status parse(struct arena *a, struct span text, struct search_args *
 {
     struct imap_args args;
     args_init(&args, a, text);
-    return search_args_parse(&args, (struct search_last){10, 100}, out, err);
+    struct seqset *saved = seqset_new(a);
+    seqset_add(a, saved, 7, 9);
+    args.saved = saved;
+    return search_args_parse(&args, (struct search_last){10, 100}, ~0u, out, err);
 }
 
 static const char *const names[] = {
@@ -33,6 +36,8 @@ static const char *const names[] = {
     [SEARCH_HEADER] = "header",
     [SEARCH_BODY] = "body",
     [SEARCH_TEXT] = "text",
+    [SEARCH_OLDER] = "older",
+    [SEARCH_YOUNGER] = "younger",
 };
 
 /* The tree as text: (and !flags:1 header:From=x). */
@@ -42,6 +47,8 @@ static void show(const struct search_key *k, struct strbuf *out)
         strbuf_add_char(out, '!');
     if (k->child)
         strbuf_add_char(out, '(');
+    if (k->is_fuzzy)
+        strbuf_add_char(out, '~');
     strbuf_add_cstr(out, names[k->kind]);
     if (k->name.len)
         strbuf_addf(out, ":%.*s", SPAN_ARG(k->name));
@@ -88,6 +95,15 @@ static void programs(void **state)
         {"BEFORE 1-Feb-1994 ON 01-Feb-1994 SINCE \"1-Feb-1994\"", "(and before:8797 on:8797 since:8797)"},
         {"SENTBEFORE 1-Feb-1994 SENTON 1-Feb-1994 SENTSINCE 1-Feb-1994",
          "(and sentbefore:8797 senton:8797 sentsince:8797)"},
+        {"OLDER 60 YOUNGER 3600", "(and older:60 younger:3600)"},
+        {"$", "(and uid:7:9)"},
+        {"UID $ OR $ 1", "(and uid:7:9 (or uid:7:9 seq:1))"},
+        {"FUZZY SUBJECT x TEXT y", "(and ~header:Subject=x text=y)"},
+        {"FUZZY (BODY x NOT FROM y SEEN) FUZZY FUZZY TO z", "(and ~header:To=z (and flags:1 !~header:From=y ~body=x))"},
+        {"OLDER 0", NULL},
+        {"OLDER -1", NULL},
+        {"FUZZY", NULL},
+        {"$1", NULL},
         {"FROM x TO y CC z BCC \"\" SUBJECT {3}\r\nA b",
          "(and header:From=x header:To=y header:Cc=z header:Bcc= header:Subject=a b)"},
         {"HEADER X-Y \"Z\"", "(and header:X-Y=z)"},

@@ -1,0 +1,105 @@
+/*
+ * search_run.c - see search_run.h.
+ */
+#include "imap/search_run.h"
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/banned.h"
+
+enum {
+    SEARCH_STEP_MESSAGES = 500,     /* that are read */
+    SEARCH_STEP_KEYS = 1000 * 1000, /* that are asked of the view */
+    SEARCH_STEP_BYTES = 8 * 1024 * 1024,
+};
+
+/* RFC 3501 §6.4.4: the charsets named are some of those that are known; clients try UTF-8 next. */
+const char search_bad_charset[] = "BADCHARSET (US-ASCII UTF-8 ISO-8859-1 ISO-8859-15 WINDOWS-1252)";
+
+struct search_last search_last(const struct imap *im)
+{
+    return (struct search_last){view_count(im->view), view_last_uid(im->view)};
+}
+
+void search_run_free(struct search_run *run)
+{
+    search_matcher_free(&run->matcher);
+    free(run->found);
+    run->found = NULL;
+    run->count = run->cap = 0;
+}
+
+static void add_found(struct search_run *run, uint32_t seq)
+{
+    if (run->count == run->cap) {
+        run->cap = run->cap ? 2 * run->cap : 64;
+        run->found = mem_resize(run->found, run->cap * sizeof *run->found);
+    }
+    run->found[run->count++] = seq;
+}
+
+static enum status look_keywords_up(struct imap *im, struct search_run *run, struct err *err)
+{
+    AUTO(txn) txn = NULL;
+    if (!run->program.has_keywords)
+        return ST_OK;
+    TRY(imap_begin(im, TXN_READ, &txn, err));
+    return search_prepare(txn, run->program.root, err);
+}
+
+enum status search_run_begin(struct imap *im, struct imap_call *call, struct search_run *run, struct err *err)
+{
+    if (run->program.has_numbers && imap_has(im, IMAP_UIDONLY)) {
+        call->no_code = "UIDREQUIRED";
+        return err_set(err, ST_STATE, "UIDONLY is enabled, message numbers are not known");
+    }
+    call->holds_expunge = run->program.has_numbers; /* UID forms, too (RFC 7162 §3.2.10.2, RFC 9051 §7.5.1) */
+    if (run->program.has_modseq)
+        imap_enable(im, IMAP_CONDSTORE);
+    run->matcher.im = im;
+    run->matcher.now = clock_wall_ms() / 1000;
+    run->matcher.forms_wanted = run->program.root->cost == SEARCH_COST_BODY ? CONTENT_PARTS : 0;
+    run->next = 1;
+    run->is_view_enough = run->program.root->cost == SEARCH_COST_VIEW;
+    return look_keywords_up(im, run, err);
+}
+
+/* A message that another session has expunged matches nothing (RFC 2180 §4.3). */
+static enum status look_at(struct search_run *run, uint32_t seq, struct err *err)
+{
+    bool is_match;
+    enum status st = search_match(&run->matcher, run->program.root, seq, &is_match, err);
+    if (st == ST_NOTFOUND)
+        return ST_OK;
+    if (st == ST_OK && is_match)
+        add_found(run, seq);
+    return st;
+}
+
+/* How many messages a step looks at. */
+static uint32_t step_messages(const struct search_run *run)
+{
+    if (!run->is_view_enough)
+        return SEARCH_STEP_MESSAGES;
+    return (uint32_t)(SEARCH_STEP_KEYS / run->program.keys);
+}
+
+enum status search_run_step(struct imap *im, struct search_run *run, bool *is_done, struct err *err)
+{
+    AUTO(txn) txn = NULL;
+    uint32_t last = view_count(im->view), most = step_messages(run);
+    *is_done = run->next > last;
+    if (*is_done)
+        return ST_OK;
+    if (last - run->next >= most)
+        last = run->next + most - 1;
+    if (!run->is_view_enough)
+        TRY(imap_begin(im, TXN_READ, &txn, err));
+    run->matcher.txn = txn;
+    run->matcher.bytes_read = 0;
+    for (; run->next <= last && run->matcher.bytes_read < SEARCH_STEP_BYTES; run->next++)
+        TRY(look_at(run, run->next, err));
+    run->matcher.txn = NULL;
+    *is_done = run->next > view_count(im->view);
+    return ST_OK;
+}

@@ -1,0 +1,28 @@
+/*
+ * search_run.h - the walk of a SEARCH program over the client's view, for all commands that search: SEARCH, SORT,
+ * THREAD. Only for src/imap.
+ *
+ * What the view alone can answer is answered in one go; where messages must be read, a step is bounded in messages and
+ * octets and has its own transaction, so that a long search neither holds a snapshot of the account for long nor keeps
+ * a worker from others.
+ */
+#pragma once
+#include "imap/search.h"
+
+struct search_run {
+    struct search_args program; /* filled in by who owns the run, before search_run_begin() */
+    struct search_matcher matcher;
+    uint32_t next; /* the message to be looked at */
+    bool is_view_enough;
+    uint32_t *found; /* message numbers, ascending */
+    size_t count, cap;
+};
+
+/* The response code of a NO for a charset that is not known (RFC 3501 §6.4.4). */
+extern const char search_bad_charset[];
+
+/* What "*" is in a program for the client's view. */
+struct search_last search_last(const struct imap *im);
+enum status search_run_begin(struct imap *im, struct imap_call *call, struct search_run *run, struct err *err);
+enum status search_run_step(struct imap *im, struct search_run *run, bool *is_done, struct err *err);
+void search_run_free(struct search_run *run);
