@@ -47,6 +47,10 @@ static enum status take_option(struct cli *c, int argc, char **argv, int *i, str
         c->has_verifier_stdin = true;
     } else if (strcmp(word, "--accounts") == 0) {
         c->has_accounts = true;
+    } else if (strcmp(word, "--domain") == 0 || strcmp(word, "--sender") == 0 || strcmp(word, "--older") == 0) {
+        if (++*i >= argc)
+            return err_set(err, ST_SYNTAX, "%s needs a value", word);
+        *(word[2] == 'd' ? &c->domain : word[2] == 's' ? &c->sender : &c->older) = argv[*i];
     } else {
         return err_set(err, ST_SYNTAX, "unknown option %s; see 'tassis help'", word);
     }

@@ -17,6 +17,7 @@ struct cli {
     const char *config_path;
     const char *words[CLI_WORDS_MAX]; /* what is left of the arguments after verb and options */
     size_t word_count;
+    const char *domain, *sender, *older; /* --domain, --sender, --older of queue; NULL: not said */
     bool is_json, has_password_stdin, has_verifier_stdin, has_accounts;
     bool is_failed; /* of check: something was wrong, and said */
 };

@@ -1,6 +1,8 @@
 /* cli_queue.c - tassis queue …. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "queue/queue.h"
 #include "roles/cli.h"
 #include "base/banned.h"
@@ -14,7 +16,9 @@ static enum status open_queue(struct cli *c, struct queue **out, struct err *err
 
 static const char *state_name(enum queue_state s)
 {
-    return s == QUEUE_WAITING ? "waiting" : s == QUEUE_DELIVERED ? "delivered" : "failed";
+    static const char *const names[] = {
+        [QUEUE_WAITING] = "waiting", [QUEUE_DELIVERED] = "delivered", [QUEUE_FAILED] = "failed", [QUEUE_HELD] = "held"};
+    return names[s];
 }
 
 static json_t *message_json(const struct queue_message *m)
@@ -32,24 +36,76 @@ static json_t *message_json(const struct queue_message *m)
                      (json_int_t)m->recipient_count, "recipients", recipients);
 }
 
-static enum status queue_list_all(struct cli *c, struct err *err)
-{
-    AUTO(queue) q = NULL;
-    struct queue_message *list;
-    size_t count;
-    TRY(open_queue(c, &q, err));
-    TRY(queue_list(q, &c->config->arena, &list, &count, err));
-    json_t *out = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(out, message_json(&list[i]));
-    cli_print_list(c, out, (const char *const[]){"id", "queued", "sender", "size", "waiting", NULL});
-    return ST_OK;
-}
-
 static enum status message_id(const struct cli *c, uint64_t *id, struct err *err)
 {
     if (!span_to_u64(span_cstr(c->words[0]), INT64_MAX, id) || *id == 0)
         return err_set(err, ST_SYNTAX, "'%s' is not the number of a message; see 'tassis queue list'", c->words[0]);
+    return ST_OK;
+}
+
+/* "30s", "5m", "4h", "5d" ago, as a time. */
+static enum status read_age(const char *text, int64_t *before, struct err *err)
+{
+    static const char units[] = "smhd";
+    static const int64_t seconds[] = {1, 60, 3600, 86400};
+    struct span s = span_cstr(text);
+    const char *unit = s.len > 1 ? strchr(units, s.p[s.len - 1]) : NULL;
+    uint64_t n;
+    if (!unit || !*unit || !span_to_u64(span_take(s, s.len - 1), 1000000, &n))
+        return err_set(err, ST_SYNTAX, "--older %s: a time like 30s, 5m, 4h or 5d is needed", text);
+    *before = clock_wall_ms() / 1000 - (int64_t)n * seconds[unit - units];
+    return ST_OK;
+}
+
+/* Which messages are meant: a number, "all", or the options. needs_one: at least one of these must be said. */
+static enum status read_filter(struct cli *c, bool needs_one, struct queue_filter *f, struct err *err)
+{
+    bool is_all = c->word_count && strcmp(c->words[0], "all") == 0;
+    *f = (struct queue_filter){0};
+    if (c->word_count && !is_all)
+        TRY(message_id(c, &f->id, err));
+    if (c->domain)
+        TRY(cli_domain(c, c->domain, &f->domain, err));
+    if (c->sender)
+        f->sender = span_cstr(c->sender);
+    if (c->older)
+        TRY(read_age(c->older, &f->queued_before, err));
+    if (needs_one && !c->word_count && !c->domain && !c->sender && !c->older)
+        return err_set(err, ST_SYNTAX, "say which: a number, all, --domain, --sender or --older");
+    return ST_OK;
+}
+
+struct printing {
+    struct cli *cli;
+    bool is_any;
+};
+
+static bool print_one(void *ctx, const struct queue_message *m)
+{
+    struct printing *p = ctx;
+    json_t *out = message_json(m);
+    if (p->cli->is_json) { /* piece by piece: a queue may be longer than memory */
+        fputs(p->is_any ? ",\n " : "[", stdout);
+        json_dumpf(out, stdout, 0);
+    } else {
+        printf("%lld\t%s\t%s\t%lld\t%lld\n", (long long)m->id, json_string_value(json_object_get(out, "queued")),
+               json_string_value(json_object_get(out, "sender")), (long long)m->size, (long long)m->recipient_count);
+    }
+    json_decref(out);
+    p->is_any = true;
+    return true;
+}
+
+static enum status queue_list(struct cli *c, struct err *err)
+{
+    AUTO(queue) q = NULL;
+    struct queue_filter f;
+    struct printing p = {.cli = c};
+    TRY(read_filter(c, false, &f, err));
+    TRY(open_queue(c, &q, err));
+    TRY(queue_each(q, &f, print_one, &p, err));
+    if (c->is_json)
+        puts(p.is_any ? "]" : "[]");
     return ST_OK;
 }
 
@@ -90,29 +146,61 @@ static enum status queue_show(struct cli *c, struct err *err)
     return ST_OK;
 }
 
+/* The relay looks when something comes out of this. */
+static void wake_relay(struct cli *c)
+{
+    int fd = open(data_path(c->config, DATA_QUEUE_WAKE), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) /* no relay runs: it looks when it starts */
+        return;
+    ssize_t ignored = write(fd, "q", 1);
+    (void)ignored;
+    close(fd);
+}
+
+static enum status act(struct cli *c, enum queue_action action, struct err *err)
+{
+    AUTO(queue) q = NULL;
+    struct queue_filter f;
+    size_t count = 0;
+    TRY(read_filter(c, true, &f, err));
+    TRY(open_queue(c, &q, err));
+    TRY(queue_act(q, &f, action, &count, err));
+    if (c->is_json)
+        printf("{\"messages\": %zu}\n", count);
+    else if (!f.id)
+        printf("%zu messages\n", count);
+    wake_relay(c);
+    return ST_OK;
+}
+
 static enum status queue_retry(struct cli *c, struct err *err)
 {
-    AUTO(queue) q = NULL;
-    uint64_t id = 0;
-    if (strcmp(c->words[0], "all") != 0)
-        TRY(message_id(c, &id, err));
-    TRY(open_queue(c, &q, err));
-    return queue_retry_now(q, id, err);
+    return act(c, QUEUE_RETRY, err);
 }
 
-static enum status queue_drop_one(struct cli *c, struct err *err)
+static enum status queue_hold(struct cli *c, struct err *err)
 {
-    AUTO(queue) q = NULL;
-    uint64_t id;
-    TRY(message_id(c, &id, err));
-    TRY(open_queue(c, &q, err));
-    return queue_drop(q, id, err);
+    return act(c, QUEUE_HOLD, err);
 }
+
+static enum status queue_release(struct cli *c, struct err *err)
+{
+    return act(c, QUEUE_RELEASE, err);
+}
+
+static enum status queue_drop(struct cli *c, struct err *err)
+{
+    return act(c, QUEUE_DROP, err);
+}
+
+#define WHICH "[ID|all] [--domain D] [--sender S] [--older TIME]"
 
 const struct cli_command queue_commands[] = {
-    {"queue", "list", "", 0, 0, queue_list_all, "what is waiting to go out"},
+    {"queue", "list", "[--domain D] [--sender S] [--older TIME]", 0, 0, queue_list, "what is waiting to go out"},
     {"queue", "show", "ID", 1, 1, queue_show, "one message, with its recipients and what was answered"},
-    {"queue", "retry", "ID|all", 1, 1, queue_retry, "try again now"},
-    {"queue", "drop", "ID", 1, 1, queue_drop_one, "remove it; nobody is told"},
+    {"queue", "retry", WHICH, 0, 1, queue_retry, "try again now"},
+    {"queue", "hold", WHICH, 0, 1, queue_hold, "do not try until it is released"},
+    {"queue", "release", WHICH, 0, 1, queue_release, "what was held is tried now"},
+    {"queue", "drop", WHICH, 0, 1, queue_drop, "remove it; nobody is told"},
     {0},
 };

@@ -2,48 +2,93 @@
  * relay.c - the role relay: the durable queue of mail that goes out. Its folder is queue/; the only role that may
  * connect to the network.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "auth/vault_client.h"
 #include "base/mem.h"
 #include "queue/queue.h"
+#include "relay/relay.h"
 #include "roles/role.h"
-#include "smtp/relay_worker.h"
-#include "smtp/relay_worker.h"
 #include "smtp/smtp.h"
+#include "sys/file.h"
 #include "base/banned.h"
+
+enum { ANCHOR_MAX = 1 << 16, CA_MAX = 4 << 20 };
+static const char system_ca[] = "/etc/ssl/certs/ca-certificates.crt";
 
 struct relay_role {
     struct relay_app app;
     struct queue *queue;
     struct smtp_pool *mail;
-    struct relay_worker *worker; /* NULL until the role listens */
+    struct dns *dns;
+    struct dial_tls *tls;
+    int wake_fd;
+    struct relay *relay; /* NULL until the role listens */
 };
 
 static void wake(void *ctx)
 {
-    struct relay_role *relay = ctx;
-    relay_worker_wake(relay->worker);
+    struct relay_role *role = ctx;
+    relay_wake(role->relay);
+}
+
+static enum status open_dns(struct role_run *r, struct relay_role *role, struct err *err)
+{
+    AUTO_STRBUF anchor = STRBUF_INIT;
+    if (r->config->trust_anchor)
+        TRY(file_read(r->config->trust_anchor, ANCHOR_MAX, &anchor, err));
+    return dns_new(&(struct dns_settings){r->config->resolver, strbuf_span(&anchor)}, &role->dns, err);
+}
+
+static enum status open_tls(struct role_run *r, struct relay_role *role, struct err *err)
+{
+    AUTO_STRBUF ca = STRBUF_INIT;
+    const char *path = r->config->relay.ca ? r->config->relay.ca : system_ca;
+    enum status st = file_read(path, CA_MAX, &ca, err);
+    if (st != ST_OK &&
+        (st != ST_NOTFOUND || r->config->relay.ca)) /* a system without: nothing can be verified by PKIX */
+        return st;
+    return dial_tls_new(strbuf_span(&ca), &role->tls, err);
+}
+
+/* The command line writes an octet here when it has changed the queue. */
+static enum status open_wake(struct role_run *r, struct relay_role *role, struct err *err)
+{
+    const char *path = data_path(r->config, DATA_QUEUE_WAKE);
+    if (mkfifo(path, 0600) != 0 && errno != EEXIST)
+        return err_errno(err, "cannot make %s", path);
+    role->wake_fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC); /* read-write: it never reads as closed */
+    return role->wake_fd >= 0 ? ST_OK : err_errno(err, "cannot open %s", path);
 }
 
 static enum status prepare(struct role_run *r, struct err *err)
 {
-    struct relay_role *relay = mem_alloc(sizeof *relay);
-    r->state = relay;
-    TRY(queue_open(data_path(r->config, DATA_QUEUE), true, &relay->queue, err));
-    relay->app.queue = relay->queue;
-    relay->app.wake = wake;
-    relay->app.wake_ctx = relay;
-    relay->app.hostname = r->config->hostname;
-    relay->app.message_size_max = r->config->message_size;
-    relay->mail = smtp_pool_new(ROLE_FD_CHANNELS + CHANNEL_RELAY_MAIL, r->config->hostname, true);
+    struct relay_role *role = mem_alloc(sizeof *role);
+    r->state = role;
+    TRY(queue_open(data_path(r->config, DATA_QUEUE), true, &role->queue, err));
+    TRY(open_dns(r, role, err));
+    TRY(open_tls(r, role, err));
+    TRY(open_wake(r, role, err));
+    role->app.queue = role->queue;
+    role->app.wake = wake;
+    role->app.wake_ctx = role;
+    role->app.hostname = r->config->hostname;
+    role->app.settings = &r->config->relay;
+    role->app.message_size_max = r->config->message_size;
     return ST_OK;
 }
 
+/* Password files of routes are read when they are needed. */
 static size_t paths(struct role_run *r, struct sandbox_path *list)
 {
     size_t n = 0;
     list[n++] = (struct sandbox_path){data_path(r->config, DATA_QUEUE_FOLDER), true};
-    list[n++] = (struct sandbox_path){"/etc/resolv.conf", false};
+    for (size_t i = 0; i < r->config->relay.route_count && n < SANDBOX_PATHS_MAX; i++)
+        if (r->config->relay.routes[i].password_file)
+            list[n++] = (struct sandbox_path){r->config->relay.routes[i].password_file, false};
     return n;
 }
 
@@ -53,28 +98,54 @@ static void options(const struct role_run *r, struct server_options *o)
     (void)o;
 }
 
-static enum status listen(struct role_run *r, struct err *err)
+/* The addresses that [listen] smtp names: mail that would go there comes back to us. */
+static struct hosts_self self_of(struct config *c)
 {
-    struct relay_role *relay = r->state;
-    relay->mail = smtp_pool_new(ROLE_FD_CHANNELS + CHANNEL_RELAY_MAIL, r->config->hostname, true);
-    relay->worker = relay_worker_start(relay->queue, relay->mail, r->config->hostname);
-    return role_serve_channel(r, CHANNEL_MAIL_RELAY, &queue_in_protocol, &relay->app, err);
+    struct host_address *list = arena_array(&c->arena, c->listen_count + 1, sizeof *list);
+    size_t n = 0;
+    for (size_t i = 0; i < c->listen_count; i++)
+        if (c->listen[i].service == SERVICE_SMTP && c->listen[i].host &&
+            host_address_read(span_cstr(c->listen[i].host), c->listen[i].port, &list[n]))
+            n++;
+    return (struct hosts_self){c->hostname, list, n};
+}
+
+static enum status listen_role(struct role_run *r, struct err *err)
+{
+    struct relay_role *role = r->state;
+    role->mail = smtp_pool_new(ROLE_FD_CHANNELS + CHANNEL_RELAY_MAIL, r->config->hostname, true);
+    struct relay_parts parts = {.queue = role->queue,
+                                .mail = role->mail,
+                                .wake_fd = role->wake_fd,
+                                .maker = {.dns = role->dns,
+                                          .tls = role->tls,
+                                          .hostname = r->config->hostname,
+                                          .settings = &r->config->relay,
+                                          .self = self_of(r->config)}};
+    role->relay = relay_start(&parts);
+    return role_serve_channel(r, CHANNEL_MAIL_RELAY, &queue_in_protocol, &role->app, err);
 }
 
 static void reload(struct role_run *r)
 {
-    struct relay_role *relay = r->state;
-    relay->app.message_size_max = r->config->message_size;
+    struct relay_role *role = r->state;
+    role->app.message_size_max = r->config->message_size;
+    role->app.settings = &r->config->relay;
+    relay_set_settings(role->relay, &r->config->relay);
 }
 
 static void close_role(struct role_run *r)
 {
-    struct relay_role *relay = r->state;
+    struct relay_role *role = r->state;
     server_free(&r->server);
-    relay_worker_stop(&relay->worker);
-    smtp_pool_free(&relay->mail);
-    queue_free(&relay->queue);
-    free(relay);
+    if (!relay_stop(&role->relay))
+        _exit(0); /* workers still hold what would be freed; all that counts is on disk */
+    smtp_pool_free(&role->mail);
+    dns_free(&role->dns);
+    dial_tls_free(&role->tls);
+    queue_free(&role->queue);
+    close(role->wake_fd);
+    free(role);
 }
 
 const struct role_ops role_relay = {
@@ -83,7 +154,7 @@ const struct role_ops role_relay = {
     .prepare = prepare,
     .paths = paths,
     .options = options,
-    .listen = listen,
+    .listen = listen_role,
     .reload = reload,
     .close = close_role,
 };

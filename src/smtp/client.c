@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "text/date.h"
 #include "text/dotstuff.h"
 #include "base/banned.h"
 
@@ -74,6 +75,26 @@ void smtp_client_command(struct smtp_client *c, const char *fmt, ...)
     strbuf_add(&c->out, SPAN("\r\n"));
 }
 
+/* What the sender asked for beside the delivery itself: RFC 3461, 8689, 4865, 2852, 6710. */
+static void mail_wishes(struct smtp_client *c, const struct smtp_mail *m)
+{
+    if (m->ret && (c->extensions & SMTP_EXT_DSN))
+        strbuf_add_cstr(&c->out, m->ret == SMTP_RET_FULL ? " RET=FULL" : " RET=HDRS");
+    if (m->envid.len && (c->extensions & SMTP_EXT_DSN))
+        strbuf_addf(&c->out, " ENVID=%.*s", SPAN_ARG(m->envid));
+    if (m->is_tls_required && (c->extensions & SMTP_EXT_REQUIRETLS))
+        strbuf_add_cstr(&c->out, " REQUIRETLS");
+    if (m->hold_until && (c->extensions & SMTP_EXT_FUTURERELEASE)) {
+        strbuf_add_cstr(&c->out, " HOLDUNTIL=");
+        date_write_rfc3339(m->hold_until, &c->out);
+    }
+    if (m->by && (c->extensions & SMTP_EXT_DELIVERBY))
+        strbuf_addf(&c->out, " BY=%lld;%s%s", (long long)m->by_seconds, m->by == SMTP_BY_RETURN ? "R" : "N",
+                    m->is_by_traced ? "T" : "");
+    if (m->priority && (c->extensions & SMTP_EXT_MT_PRIORITY))
+        strbuf_addf(&c->out, " MT-PRIORITY=%d", m->priority);
+}
+
 void smtp_client_mail(struct smtp_client *c, const struct smtp_mail *m)
 {
     strbuf_add(&c->out, SPAN("MAIL FROM:<"));
@@ -89,14 +110,27 @@ void smtp_client_mail(struct smtp_client *c, const struct smtp_mail *m)
         strbuf_add(&c->out, SPAN(" SMTPUTF8"));
     if (m->trace.len && (c->extensions & SMTP_EXT_XTRACE))
         strbuf_addf(&c->out, " XTRACE=%.*s", SPAN_ARG(m->trace));
+    mail_wishes(c, m);
     strbuf_add(&c->out, SPAN("\r\n"));
 }
 
-void smtp_client_rcpt(struct smtp_client *c, struct span to)
+void smtp_client_rcpt(struct smtp_client *c, const struct smtp_rcpt *r)
 {
     strbuf_add(&c->out, SPAN("RCPT TO:<"));
-    strbuf_add(&c->out, to);
-    strbuf_add(&c->out, SPAN(">\r\n"));
+    strbuf_add(&c->out, r->to);
+    strbuf_add(&c->out, SPAN(">"));
+    if (r->notify && (c->extensions & SMTP_EXT_DSN)) {
+        static const char *const words[] = {"NEVER", "SUCCESS", "FAILURE", "DELAY"};
+        const char *before = " NOTIFY=";
+        for (size_t i = 0; i < 4; i++)
+            if (r->notify >> i & 1) {
+                strbuf_addf(&c->out, "%s%s", before, words[i]);
+                before = ",";
+            }
+    }
+    if (r->orcpt.len && (c->extensions & SMTP_EXT_DSN))
+        strbuf_addf(&c->out, " ORCPT=%.*s", SPAN_ARG(r->orcpt));
+    strbuf_add(&c->out, SPAN("\r\n"));
 }
 
 enum status smtp_client_flush(struct smtp_client *c, struct err *err)
@@ -196,6 +230,18 @@ static enum status read_line(struct smtp_client *c, int64_t deadline, struct spa
     }
 }
 
+static void learn_mechanisms(struct smtp_client *c, struct span line)
+{
+    struct span word;
+    while (line.len) {
+        span_cut(&line, ' ', &word);
+        if (span_ieq(word, SPAN("PLAIN")))
+            c->extensions |= SMTP_EXT_AUTH_PLAIN;
+        if (span_ieq(word, SPAN("LOGIN")))
+            c->extensions |= SMTP_EXT_AUTH_LOGIN;
+    }
+}
+
 static void learn_extension(struct smtp_client *c, struct span line)
 {
     static const struct {
@@ -211,12 +257,18 @@ static void learn_extension(struct smtp_client *c, struct span line)
         {"DSN", SMTP_EXT_DSN},
         {"CHUNKING", SMTP_EXT_CHUNKING},
         {"BINARYMIME", SMTP_EXT_BINARYMIME},
+        {"REQUIRETLS", SMTP_EXT_REQUIRETLS},
+        {"FUTURERELEASE", SMTP_EXT_FUTURERELEASE},
+        {"DELIVERBY", SMTP_EXT_DELIVERBY},
+        {"MT-PRIORITY", SMTP_EXT_MT_PRIORITY},
     };
     struct span name;
     span_cut(&line, ' ', &name);
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (span_ieq(name, span_cstr(known[i].name)))
             c->extensions |= known[i].bit;
+    if (span_ieq(name, SPAN("AUTH")))
+        learn_mechanisms(c, line);
     if (span_ieq(name, SPAN("SIZE")) && !span_to_u64(span_trim(line), UINT64_MAX, &c->size_max))
         c->size_max = 0;
 }

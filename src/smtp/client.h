@@ -8,7 +8,7 @@
 #pragma once
 #include "base/err.h"
 #include "base/strbuf.h"
-#include "text/address.h"
+#include "text/smtp_command.h"
 
 enum {
     SMTP_REPLY_LINES_MAX = 100,
@@ -49,7 +49,13 @@ enum smtp_extension {
     SMTP_EXT_XTRACE = 32,
     SMTP_EXT_DSN = 64,
     SMTP_EXT_CHUNKING = 128,
-    SMTP_EXT_BINARYMIME = 256
+    SMTP_EXT_BINARYMIME = 256,
+    SMTP_EXT_REQUIRETLS = 512,
+    SMTP_EXT_FUTURERELEASE = 1024,
+    SMTP_EXT_DELIVERBY = 2048,
+    SMTP_EXT_MT_PRIORITY = 4096,
+    SMTP_EXT_AUTH_PLAIN = 8192,
+    SMTP_EXT_AUTH_LOGIN = 16384
 };
 
 struct smtp_client;
@@ -73,12 +79,23 @@ void smtp_client_command(struct smtp_client *c, const char *fmt, ...) __attribut
 struct smtp_mail {
     struct span from; /* as text, "" for the null reverse-path */
     uint64_t size;    /* 0: not known */
-    bool is_8bit, is_smtputf8;
+    bool is_8bit, is_binary, is_smtputf8, is_tls_required, is_by_traced;
     struct span trace; /* empty: none */
-    bool is_binary;    /* goes by smtp_client_chunk() only */
+    enum smtp_ret ret;
+    struct span envid;  /* in xtext */
+    int64_t hold_until; /* Unix seconds; 0: none */
+    enum smtp_by by;
+    int64_t by_seconds;
+    int priority;
 };
 void smtp_client_mail(struct smtp_client *c, const struct smtp_mail *m);
-void smtp_client_rcpt(struct smtp_client *c, struct span to);
+/* to: as text, quoted where it must be. notify and orcpt (in xtext) are sent where the peer knows DSN. */
+struct smtp_rcpt {
+    struct span to;
+    unsigned notify;   /* enum smtp_notify; 0: not said */
+    struct span orcpt; /* empty: none */
+};
+void smtp_client_rcpt(struct smtp_client *c, const struct smtp_rcpt *r);
 /* Sends what is buffered without waiting. */
 enum status smtp_client_flush(struct smtp_client *c, struct err *err);
 /* The next reply; flushes before. ST_SYNTAX where the peer does not speak SMTP. */

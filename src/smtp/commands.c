@@ -7,8 +7,10 @@
 #include "smtp/session.h"
 #include <stdlib.h>
 #include "auth/handover.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "smtp/trace.h"
+#include "text/date.h"
 #include "base/banned.h"
 
 struct smtp_row {
@@ -27,6 +29,7 @@ struct smtp_capability {
     const char *rfc;
     bool (*is_offered)(const struct smtp *sm);                     /* NULL: always */
     void (*write_args)(const struct smtp *sm, struct strbuf *out); /* NULL: none */
+    unsigned params; /* enum smtp_param: of MAIL and RCPT, taken where it is offered */
 };
 
 /* ---- EHLO --------------------------------------------------------------------------------------------------- */
@@ -64,22 +67,50 @@ static void auth_args(const struct smtp *sm, struct strbuf *out)
     strbuf_add(out, SPAN(" PLAIN LOGIN"));
 }
 
+/* RFC 4865 §4.1: the longest time, in seconds and as a date. */
+static void future_args(const struct smtp *sm, struct strbuf *out)
+{
+    (void)sm;
+    strbuf_addf(out, " %d ", SMTP_HOLD_SECONDS_MAX);
+    date_write_rfc3339(clock_wall_ms() / 1000 + SMTP_HOLD_SECONDS_MAX, out);
+}
+
 /* clang-format off */
 static const struct smtp_capability capabilities[] = {
-    /* name                 modes               RFC       offered where    arguments */
-    {"PIPELINING",          MODES_ALL,          "2920",   NULL,             NULL},
-    {"SIZE",                MODES_ALL,          "1870",   NULL,             size_args},
-    {"STARTTLS",            MODE_MX | MODE_GATE, "3207",  can_starttls,     NULL},
-    {"AUTH",                MODE_GATE,          "4954",   can_auth,         auth_args},
-    {"ENHANCEDSTATUSCODES", MODES_ALL,          "2034",   NULL,             NULL},
-    {"8BITMIME",            MODES_ALL,          "6152",   NULL,             NULL},
-    {"SMTPUTF8",            MODES_ALL,          "6531",   NULL,             NULL},
-    {"CHUNKING",            MODES_ALL,          "3030",   NULL,             NULL},
-    {"BINARYMIME",          MODES_ALL,          "3030",   NULL,             NULL},
-    {"XCLIENT",             MODE_MX,            "",       can_xclient,      xclient_args},
-    {"XTRACE",              MODE_LMTP | MODE_QUEUE, "",   smtp_is_internal, NULL},
+    /* name                 modes               RFC       offered where    arguments, parameters */
+    {"PIPELINING",          MODES_ALL,          "2920",   NULL,             NULL, 0},
+    {"SIZE",                MODES_ALL,          "1870",   NULL,             size_args, 0},
+    {"STARTTLS",            MODE_MX | MODE_GATE, "3207",  can_starttls,     NULL, 0},
+    {"AUTH",                MODE_GATE,          "4954",   can_auth,         auth_args, 0},
+    {"ENHANCEDSTATUSCODES", MODES_ALL,          "2034",   NULL,             NULL, 0},
+    {"8BITMIME",            MODES_ALL,          "6152",   NULL,             NULL, 0},
+    {"SMTPUTF8",            MODES_ALL,          "6531",   NULL,             NULL, 0},
+    {"CHUNKING",            MODES_ALL,          "3030",   NULL,             NULL, 0},
+    {"BINARYMIME",          MODES_ALL,          "3030",   NULL,             NULL, SMTP_PARAM_BINARYMIME},
+    {"XCLIENT",             MODE_MX,            "",       can_xclient,      xclient_args, 0},
+    {"DSN",                 MODE_QUEUE,         "3461",   smtp_is_internal, NULL, SMTP_PARAM_DSN},
+    {"REQUIRETLS",          MODE_QUEUE,         "8689",   smtp_is_internal, NULL, SMTP_PARAM_REQUIRETLS},
+    {"FUTURERELEASE",       MODE_QUEUE,         "4865",   smtp_is_internal, future_args, SMTP_PARAM_HOLD},
+    {"DELIVERBY",           MODE_QUEUE,         "2852",   smtp_is_internal, NULL, SMTP_PARAM_BY},
+    {"MT-PRIORITY",         MODE_QUEUE,         "6710",   smtp_is_internal, NULL, SMTP_PARAM_PRIORITY},
+    {"XTRACE",              MODE_LMTP | MODE_QUEUE, "",   smtp_is_internal, NULL, SMTP_PARAM_XTRACE},
 };
 /* clang-format on */
+
+static bool is_offered(const struct smtp *sm, const struct smtp_capability *c)
+{
+    return (c->modes & sm->mode->bit) && (!c->is_offered || c->is_offered(sm));
+}
+
+/* Parameters of what this door offers. */
+static unsigned known_params(const struct smtp *sm)
+{
+    unsigned params = 0;
+    for (size_t i = 0; i < sizeof capabilities / sizeof capabilities[0]; i++)
+        if (capabilities[i].params && is_offered(sm, &capabilities[i]))
+            params |= capabilities[i].params;
+    return params;
+}
 
 static enum next hello(struct smtp *sm, struct span name, bool is_extended)
 {
@@ -93,7 +124,7 @@ static enum next hello(struct smtp *sm, struct span name, bool is_extended)
     strbuf_add_cstr(&text, sm->mode->hostname(sm->session));
     for (size_t i = 0; is_extended && i < sizeof capabilities / sizeof capabilities[0]; i++) {
         const struct smtp_capability *c = &capabilities[i];
-        if (!(c->modes & sm->mode->bit) || (c->is_offered && !c->is_offered(sm)))
+        if (!is_offered(sm, c))
             continue;
         strbuf_add_char(&text, '\n');
         strbuf_add_cstr(&text, c->name);
@@ -140,7 +171,7 @@ static enum next cmd_mail(struct smtp *sm, struct span args)
     struct smtp_transaction *t = mem_alloc(sizeof *t);
     smtp_transaction_begin(sm, t); /* freed below by smtp_transaction_end() where the sender is refused */
     struct err err;
-    enum smtp_fault f = smtp_mail_parse(&t->arena, arena_copy(&t->arena, args), smtp_is_internal(sm), &t->mail, &err);
+    enum smtp_fault f = smtp_mail_parse(&t->arena, arena_copy(&t->arena, args), known_params(sm), &t->mail, &err);
     uint64_t size_max = sm->mode->message_size_max(sm->session);
     if (f != SMTP_FINE) {
         reply_fault(sm, f, "5.1.7", &err);
@@ -187,11 +218,16 @@ static enum next cmd_rcpt(struct smtp *sm, struct span args)
     }
     struct smtp_recipient *r = recipient_slot(t);
     struct err err;
-    enum smtp_fault f = smtp_rcpt_parse(&t->arena, arena_copy(&t->arena, args), t->mail.is_smtputf8, &r->address, &err);
+    struct smtp_rcpt_args rcpt;
+    enum smtp_fault f =
+        smtp_rcpt_parse(&t->arena, arena_copy(&t->arena, args), known_params(sm), t->mail.is_smtputf8, &rcpt, &err);
     if (f != SMTP_FINE) {
         reply_fault(sm, f, "5.1.3", &err);
         return NEXT_AGAIN;
     }
+    r->address = rcpt.to;
+    r->notify = rcpt.notify;
+    r->orcpt = rcpt.orcpt;
     r->text = written(&t->arena, &r->address);
     if (sm->mode->recipient(sm, r)) {
         t->count++;

@@ -19,6 +19,8 @@
 struct job {
     struct span address;
     struct span forwarded_by; /* outside targets of an alias: the alias, as the recipient wrote it */
+    unsigned notify; /* RFC 3461 §5.2.7.1: an alias hands on what its recipient was given */
+    struct span orcpt;
     bool is_local, is_done;
     struct err err; /* where not done */
     struct smtp_code code;
@@ -47,6 +49,8 @@ static struct job *job_for(struct work *w, const struct route_target *target, co
     struct job *j = &w->jobs[w->count++];
     j->address = target->address;
     j->is_local = target->is_local;
+    j->notify = by->notify;
+    j->orcpt = by->orcpt;
     if (!target->is_local && !span_ieq(target->address, by->text))
         j->forwarded_by = by->text;
     map_put(w->by_address, target->address, j);
@@ -116,9 +120,29 @@ static bool has_8bit(struct span s)
     return all >= 0x80;
 }
 
+/* The envelope for relay: what the client asked for goes with it. */
+static struct smtp_mail mail_of(const struct work *w, struct span body)
+{
+    const struct smtp_mail_args *args = &w->t->mail;
+    int64_t hold_until = args->hold_for ? clock_wall_ms() / 1000 + args->hold_for : args->hold_until;
+    return (struct smtp_mail){.from = w->t->from,
+                              .is_8bit = args->is_8bit || has_8bit(body),
+                              .is_binary = args->is_binary && !w->is_converted,
+                              .is_smtputf8 = args->is_smtputf8,
+                              .is_tls_required = args->is_tls_required,
+                              .is_by_traced = args->is_by_traced,
+                              .trace = span_cstr(w->t->trace),
+                              .ret = args->ret,
+                              .envid = args->envid,
+                              .hold_until = hold_until,
+                              .by = args->by,
+                              .by_seconds = args->by_seconds,
+                              .priority = args->priority};
+}
+
 /* Gives the message to relay for these addresses: all or none. Clients do not always say BODY=8BITMIME, relay must
  * know. */
-static enum status to_queue(struct work *w, const struct span *to, size_t count, struct span forwarded_by,
+static enum status to_queue(struct work *w, const struct smtp_rcpt *to, size_t count, struct span forwarded_by,
                             struct err *err)
 {
     if (w->d->app->relay_channel < 0)
@@ -128,19 +152,15 @@ static enum status to_queue(struct work *w, const struct span *to, size_t count,
         strbuf_addf(&fields, "Delivered-To: %.*s\r\n", SPAN_ARG(forwarded_by));
     struct span pieces[3] = {strbuf_span(&fields), w->d->prefix, SPAN_NONE};
     TRY(body_span(*w->d->body, &pieces[2], err));
-    struct smtp_mail m = {.from = w->t->from,
-                          .is_8bit = w->t->mail.is_8bit || has_8bit(pieces[2]),
-                          .is_smtputf8 = w->t->mail.is_smtputf8,
-                          .is_binary = w->t->mail.is_binary && !w->is_converted,
-                          .trace = span_cstr(w->t->trace)};
+    struct smtp_mail m = mail_of(w, pieces[2]);
 
     struct smtp_pool *pool = smtp_pool_new(w->d->app->relay_channel, w->d->app->hostname, false);
     struct smtp_lease *lease;
     struct smtp_reply mail, rcpt;
-    enum status st = smtp_pool_begin(pool, &m, to[0], &lease, &mail, &rcpt, err);
+    enum status st = smtp_pool_begin(pool, &m, &to[0], &lease, &mail, &rcpt, err);
     if (st == ST_OK) {
         for (size_t i = 1; i < count; i++)
-            smtp_client_rcpt(lease->client, to[i]);
+            smtp_client_rcpt(lease->client, &to[i]);
         st = smtp_reply_is_good(&mail) && smtp_reply_is_good(&rcpt)
                  ? talk(lease, pieces, 3, count, err)
                  : err_set(err, ST_TEMPORARY, "the queue refuses: %u %u", mail.code, rcpt.code);
@@ -167,12 +187,12 @@ static enum status jobs_to_queue(struct work *w, size_t at, bool (*is_wanted)(co
                                  struct span by, struct err *err)
 {
     AUTO_ARENA a = ARENA_INIT;
-    struct span *to = arena_array(&a, w->count < SMTP_RECIPIENTS_MAX ? w->count : SMTP_RECIPIENTS_MAX, sizeof *to);
+    struct smtp_rcpt *to = arena_array(&a, w->count < SMTP_RECIPIENTS_MAX ? w->count : SMTP_RECIPIENTS_MAX, sizeof *to);
     while (at < w->count) {
         size_t n = 0, from = at;
         for (; at < w->count && n < SMTP_RECIPIENTS_MAX; at++)
             if (is_wanted(&w->jobs[at], by))
-                to[n++] = w->jobs[at].address;
+                to[n++] = (struct smtp_rcpt){w->jobs[at].address, w->jobs[at].notify, w->jobs[at].orcpt};
         if (n)
             TRY(to_queue(w, to, n, by, err));
         for (size_t i = from; i < at; i++)

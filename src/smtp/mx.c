@@ -65,10 +65,10 @@ static enum status ask(struct smtp *sm, const struct smtp_recipient *r, struct s
                               .is_binary = t->mail.is_binary,
                               .is_smtputf8 = t->mail.is_smtputf8,
                               .trace = span_cstr(t->trace)};
-        return smtp_pool_begin(app_of(sm->session)->mail, &m, r->text, &t->lease, mail, rcpt, err);
+        return smtp_pool_begin(app_of(sm->session)->mail, &m, &(struct smtp_rcpt){.to = r->text}, &t->lease, mail, rcpt, err);
     }
     mail->code = 250;
-    smtp_client_rcpt(t->lease->client, r->text);
+    smtp_client_rcpt(t->lease->client, &(struct smtp_rcpt){.to = r->text});
     return smtp_client_reply(t->lease->client, POOL_REPLY_MS, rcpt, err);
 }
 

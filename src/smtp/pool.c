@@ -127,7 +127,7 @@ void smtp_pool_drop(struct smtp_pool *p, struct smtp_lease **lp)
     *lp = NULL;
 }
 
-static enum status begin_on(struct smtp_lease *l, const struct smtp_mail *mail, struct span first_rcpt,
+static enum status begin_on(struct smtp_lease *l, const struct smtp_mail *mail, const struct smtp_rcpt *first_rcpt,
                             struct smtp_reply *mail_reply, struct smtp_reply *rcpt_reply, struct err *err)
 {
     bool is_open = l->is_open;
@@ -142,7 +142,7 @@ static enum status begin_on(struct smtp_lease *l, const struct smtp_mail *mail, 
     return smtp_client_reply(l->client, POOL_REPLY_MS, rcpt_reply, err);
 }
 
-enum status smtp_pool_begin(struct smtp_pool *p, const struct smtp_mail *mail, struct span first_rcpt,
+enum status smtp_pool_begin(struct smtp_pool *p, const struct smtp_mail *mail, const struct smtp_rcpt *first_rcpt,
                             struct smtp_lease **out, struct smtp_reply *mail_reply, struct smtp_reply *rcpt_reply,
                             struct err *err)
 {

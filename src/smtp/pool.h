@@ -21,7 +21,7 @@ struct smtp_lease {
 /* Begins a transaction on a connection (used or new) with MAIL and the first RCPT, in one write and one read. Both
  * replies are given. A connection that turns out to be dead is replaced by a new one, once. ST_TEMPORARY where the
  * other role could not be reached. */
-enum status smtp_pool_begin(struct smtp_pool *p, const struct smtp_mail *mail, struct span first_rcpt,
+enum status smtp_pool_begin(struct smtp_pool *p, const struct smtp_mail *mail, const struct smtp_rcpt *first_rcpt,
                             struct smtp_lease **out, struct smtp_reply *mail_reply, struct smtp_reply *rcpt_reply,
                             struct err *err);
 

@@ -2,6 +2,8 @@
  * queue_in.c - the door of the role relay: SMTP from `mail` into the durable queue. Nobody else has the channel, so
  * every recipient is taken; 250 to the message only after queue_add(), which flushes.
  */
+#include "base/clock.h"
+#include "queue/outbound.h"
 #include "smtp/session.h"
 #include "smtp/smtp.h"
 #include "smtp/trace.h"
@@ -30,20 +32,38 @@ static bool queue_recipient(struct smtp *sm, struct smtp_recipient *r)
     return true;
 }
 
+/* The numbers of the queue's enums are those of the text's. */
+static struct queue_wishes wishes_of(const struct smtp_mail_args *m)
+{
+    int64_t now = clock_wall_ms() / 1000;
+    return (struct queue_wishes){.body = m->is_binary ? QUEUE_BINARYMIME : m->is_8bit ? QUEUE_8BITMIME : QUEUE_7BIT,
+                                 .ret = (enum queue_ret)m->ret,
+                                 .by = (enum queue_by)m->by,
+                                 .is_smtputf8 = m->is_smtputf8,
+                                 .is_tls_required = m->is_tls_required,
+                                 .is_by_traced = m->is_by_traced,
+                                 .priority = m->priority,
+                                 .hold_until = m->hold_for ? now + m->hold_for : m->hold_until,
+                                 .deliver_by = m->by ? now + m->by_seconds : 0,
+                                 .envid = m->envid};
+}
+
 static enum status put(struct smtp *sm, uint64_t *id, struct err *err)
 {
     struct smtp_transaction *t = sm->transaction;
-    struct span *recipients = arena_array(&t->arena, t->count, sizeof *recipients);
-    for (size_t i = 0; i < t->count; i++)
-        recipients[i] = t->recipients[i].text;
-    struct queue_envelope e = {
-        .sender = t->from,
-        .recipients = recipients,
-        .recipient_count = t->count,
-        .trace = span_cstr(t->trace),
-        .is_smtputf8 = t->mail.is_smtputf8,
-        .is_8bit = t->mail.is_8bit,
-    };
+    const struct config_relay *settings = app_of(sm->session)->settings;
+    struct queue_to *to = arena_array(&t->arena, t->count, sizeof *to);
+    for (size_t i = 0; i < t->count; i++) {
+        const struct smtp_recipient *r = &t->recipients[i];
+        to[i] = (struct queue_to){r->text, outbound_destination(settings, &t->arena, t->mail.from.domain, r->address.domain),
+                                  r->notify, r->orcpt};
+    }
+    struct queue_envelope e = {.sender = t->from,
+                               .to = to,
+                               .to_count = t->count,
+                               .trace = span_cstr(t->trace),
+                               .wishes = wishes_of(&t->mail)};
+    e.first_deadline_at = outbound_first_deadline(settings, clock_wall_ms() / 1000, &e.wishes);
     struct span message;
     TRY(body_span(t->body, &message, err));
     return queue_add(app_of(sm->session)->queue, &e, message, id, err);

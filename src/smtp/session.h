@@ -39,7 +39,8 @@ enum {
     SMTP_IDLE_MS = 5 * 60 * 1000, /* RFC 5321 §4.5.3.2.7 */
     SMTP_COMMAND_MS = 5 * 60 * 1000,
     SMTP_INTERNAL_IDLE_MS = 10 * 60 * 1000,
-    SMTP_TRACE_CHARS = 16
+    SMTP_TRACE_CHARS = 16,
+    SMTP_HOLD_SECONDS_MAX = 30 * 86400 /* FUTURERELEASE: longer is refused (RFC 4865 §4.1) */
 };
 
 /* A reply's codes. */
@@ -52,6 +53,8 @@ struct smtp_recipient {
     struct mailbox_address address;
     struct span text;   /* written out, as handed on and logged */
     struct route route; /* where the mode has asked for it */
+    unsigned notify;    /* RFC 3461, as smtp_rcpt_args has them */
+    struct span orcpt;
 };
 
 /* From MAIL to the reply to the message. */

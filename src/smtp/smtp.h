@@ -46,6 +46,7 @@ struct relay_app {
     void (*wake)(void *ctx);
     void *wake_ctx;
     const char *hostname;
+    _Atomic(const struct config_relay *) settings;
     _Atomic uint64_t message_size_max;
 };
 extern const struct protocol queue_in_protocol;

@@ -18,7 +18,7 @@ static int hex(char c)
 }
 
 /* RFC 3461 §4. False: malformed, or it holds what has no place in a name. */
-static bool xtext_decode(struct span in, char out[XCLIENT_VALUE_MAX + 1])
+static bool attribute_decode(struct span in, char out[XCLIENT_VALUE_MAX + 1])
 {
     size_t n = 0;
     for (size_t i = 0; i < in.len; i++) {
@@ -77,7 +77,7 @@ static bool take(struct peer *peer, struct span attribute)
 {
     struct span name;
     char value[XCLIENT_VALUE_MAX + 1];
-    if (!span_cut(&attribute, '=', &name) || !xtext_decode(attribute, value))
+    if (!span_cut(&attribute, '=', &name) || !attribute_decode(attribute, value))
         return false;
     if (span_ieq(name, SPAN("ADDR")))
         return set_address(peer, value);

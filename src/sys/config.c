@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/mem.h"
+#include "sys/config_internal.h"
 #include "sys/file.h"
 #include "text/address.h"
 #include "base/banned.h"
@@ -26,35 +27,15 @@ static const uint64_t MESSAGE_SIZE_LEAST = 1u << 16, MESSAGE_SIZE_MOST = 1u << 3
 const char *const service_names[SERVICE_COUNT] = {"smtp",  "submission", "submissions", "imap",
                                                   "imaps", "pop3",       "pop3s",       "lmtp"};
 
-struct reader {
-    struct span rest;
-    const char *base_dir;
-    struct config *c;
-    struct err *err;
-    unsigned line;
-    bool is_continuation; /* this line is indented */
-    bool is_failed;
-    uint64_t seen; /* rows of the table that had their key */
-};
-
-struct config_key;
-typedef enum status (*key_fn)(struct reader *r, const struct config_key *k, const char *value);
-struct config_key {
-    const char *section, *name;
-    key_fn read;
-    bool is_list;
-    int number; /* what `read` wants to know: a service */
-};
-
-static const char *keep(struct reader *r, const char *text)
+const char *config_keep(struct reader *r, const char *text)
 {
     return arena_cstr(&r->c->arena, span_cstr(text));
 }
 
-static const char *keep_path(struct reader *r, const char *path)
+const char *config_keep_path(struct reader *r, const char *path)
 {
     if (path[0] == '/')
-        return keep(r, path);
+        return config_keep(r, path);
     return arena_printf(&r->c->arena, "%s/%s%c", r->base_dir, path, '\0').p;
 }
 
@@ -72,7 +53,7 @@ static enum status read_data(struct reader *r, const struct config_key *k, const
 {
     if (value[0] == '\0')
         return err_set(r->err, ST_SYNTAX, "%s: a folder is needed", k->name);
-    r->c->data = keep_path(r, value);
+    r->c->data = config_keep_path(r, value);
     return ST_OK;
 }
 
@@ -80,18 +61,17 @@ static enum status read_user(struct reader *r, const struct config_key *k, const
 {
     if (value[0] == '\0' || strlen(value) > 24)
         return err_set(r->err, ST_SYNTAX, "%s: a user name of at most 24 characters is needed", k->name);
-    r->c->user = keep(r, value);
+    r->c->user = config_keep(r, value);
     return ST_OK;
 }
 
-static bool is_ip(const char *host)
+bool config_is_ip(const char *host)
 {
     unsigned char bytes[16];
     return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
 }
 
-/* "127.0.0.1:25" or "[::1]:25". */
-static bool split_address(struct arena *a, struct span text, const char **host, uint16_t *port)
+bool config_split_address(struct arena *a, struct span text, const char **host, uint16_t *port)
 {
     size_t colon = span_rfind_byte(text, ':');
     uint64_t number;
@@ -103,7 +83,7 @@ static bool split_address(struct arena *a, struct span text, const char **host, 
         name = span_slice(name, 1, name.len - 1);
     *host = arena_cstr(a, name);
     *port = (uint16_t)number;
-    return is_ip(*host) && is_bracketed == (strchr(*host, ':') != NULL);
+    return config_is_ip(*host) && is_bracketed == (strchr(*host, ':') != NULL);
 }
 
 static enum status add_listen(struct reader *r, const struct config_key *k, struct span word)
@@ -115,7 +95,7 @@ static enum status add_listen(struct reader *r, const struct config_key *k, stru
     *l = (struct listen_address){.service = (enum listen_service)k->number, .text = arena_cstr(&c->arena, word)};
     if (word.p[0] == '/' && l->service == SERVICE_LMTP)
         l->unix_path = l->text;
-    else if (!split_address(&c->arena, word, &l->host, &l->port))
+    else if (!config_split_address(&c->arena, word, &l->host, &l->port))
         return err_set(r->err, ST_SYNTAX, "%s: '%s' is not address:port (IPv6 as [address]:port)", k->name, l->text);
     for (size_t i = 0; i < c->listen_count; i++)
         if (strcmp(c->listen[i].text, l->text) == 0)
@@ -125,8 +105,7 @@ static enum status add_listen(struct reader *r, const struct config_key *k, stru
     return ST_OK;
 }
 
-/* Calls take() for each blank-separated word. */
-static enum status each_word(struct reader *r, const struct config_key *k, const char *value,
+enum status config_each_word(struct reader *r, const struct config_key *k, const char *value,
                              enum status (*take)(struct reader *, const struct config_key *, struct span))
 {
     struct span rest = span_trim(span_cstr(value));
@@ -142,7 +121,7 @@ static enum status each_word(struct reader *r, const struct config_key *k, const
 
 static enum status read_listen(struct reader *r, const struct config_key *k, const char *value)
 {
-    return each_word(r, k, value, add_listen);
+    return config_each_word(r, k, value, add_listen);
 }
 
 enum { LIST_CERTIFICATE, LIST_KEY };
@@ -155,13 +134,13 @@ static enum status add_tls_file(struct reader *r, const struct config_key *k, st
         n++;
     if (n == CERTIFICATES_MAX)
         return err_set(r->err, ST_LIMIT, "%s: more than %d files", k->name, CERTIFICATES_MAX);
-    list[n] = keep_path(r, arena_cstr(&r->c->arena, word));
+    list[n] = config_keep_path(r, arena_cstr(&r->c->arena, word));
     return ST_OK;
 }
 
 static enum status read_tls_files(struct reader *r, const struct config_key *k, const char *value)
 {
-    return each_word(r, k, value, add_tls_file);
+    return config_each_word(r, k, value, add_tls_file);
 }
 
 static enum status read_resolver(struct reader *r, const struct config_key *k, const char *value)
@@ -170,16 +149,16 @@ static enum status read_resolver(struct reader *r, const struct config_key *k, c
     uint16_t port;
     if (value[0] == '\0')
         return ST_OK;
-    if (!split_address(&r->c->arena, span_cstr(value), &host, &port))
+    if (!config_split_address(&r->c->arena, span_cstr(value), &host, &port))
         return err_set(r->err, ST_SYNTAX, "%s: '%s' is not address:port (IPv6 as [address]:port)", k->name, value);
-    r->c->resolver = keep(r, value);
+    r->c->resolver = config_keep(r, value);
     return ST_OK;
 }
 
 static enum status read_trust_anchor(struct reader *r, const struct config_key *k, const char *value)
 {
     (void)k;
-    r->c->trust_anchor = value[0] ? keep_path(r, value) : NULL;
+    r->c->trust_anchor = value[0] ? config_keep_path(r, value) : NULL;
     return ST_OK;
 }
 
@@ -233,7 +212,7 @@ static enum status add_network(struct reader *r, const struct config_key *k, str
 
 static enum status read_networks(struct reader *r, const struct config_key *k, const char *value)
 {
-    return each_word(r, k, value, add_network);
+    return config_each_word(r, k, value, add_network);
 }
 
 static enum status read_separator(struct reader *r, const struct config_key *k, const char *value)
@@ -241,7 +220,7 @@ static enum status read_separator(struct reader *r, const struct config_key *k, 
     for (const char *p = value; *p; p++)
         if (!strchr("+-_=#%~!", *p))
             return err_set(r->err, ST_SYNTAX, "%s: '%s' must be made of + - _ = # %% ~ !", k->name, value);
-    r->c->subaddress_separator = keep(r, value);
+    r->c->subaddress_separator = config_keep(r, value);
     return ST_OK;
 }
 
@@ -268,8 +247,34 @@ static const struct config_key keys[] = {
     {"proxy", "protocol", read_networks, true, SET_PROXIES},
     {"proxy", "xclient", read_networks, true, SET_XCLIENT},
     {"smtp", "subaddress_separator", read_separator, false, 0},
+    {"relay", "port", config_relay_key, false, RELAY_PORT},
+    {"relay", "https_port", config_relay_key, false, RELAY_HTTPS_PORT},
+    {"relay", "hello", config_relay_key, false, RELAY_HELLO},
+    {"relay", "source", config_relay_key, false, RELAY_SOURCE},
+    {"relay", "source6", config_relay_key, false, RELAY_SOURCE6},
+    {"relay", "connections", config_relay_key, false, RELAY_CONNECTIONS},
+    {"relay", "per_destination", config_relay_key, false, RELAY_PER_DESTINATION},
+    {"relay", "retry_first", config_relay_key, false, RELAY_RETRY_FIRST},
+    {"relay", "retry_longest", config_relay_key, false, RELAY_RETRY_LONGEST},
+    {"relay", "delay_warning", config_relay_key, false, RELAY_DELAY_WARNING},
+    {"relay", "expiry", config_relay_key, false, RELAY_EXPIRY},
+    {"relay", "connect_timeout", config_relay_key, false, RELAY_CONNECT_TIMEOUT},
+    {"relay", "reply_timeout", config_relay_key, false, RELAY_REPLY_TIMEOUT},
+    {"relay", "ca", config_relay_key, false, RELAY_CA},
+    {"relay", "tls_reports", config_relay_key, false, RELAY_TLS_REPORTS},
+    {"route", "recipients", config_route_key, true, ROUTE_RECIPIENTS},
+    {"route", "senders", config_route_key, true, ROUTE_SENDERS},
+    {"route", "host", config_route_key, false, ROUTE_HOST},
+    {"route", "protocol", config_route_key, false, ROUTE_PROTOCOL},
+    {"route", "tls", config_route_key, false, ROUTE_TLS},
+    {"route", "user", config_route_key, false, ROUTE_USER},
+    {"route", "password_file", config_route_key, false, ROUTE_PASSWORD_FILE},
+    {"route", "source", config_route_key, false, ROUTE_SOURCE},
+    {"route", "source6", config_route_key, false, ROUTE_SOURCE6},
+    {"route", "hello", config_route_key, false, ROUTE_HELLO},
 };
 enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
+_Static_assert(KEY_COUNT <= sizeof((struct reader *)0)->seen, "a row of the table has no place in `seen`");
 
 /* inih's reader: the next line with its line end, as fgets would. */
 static char *next_line(char *buffer, int size, void *ctx)
@@ -305,6 +310,14 @@ static const struct config_key *find_key(const char *section, const char *name, 
     return NULL;
 }
 
+/* The keys of a section that may be there several times. */
+static void forget_seen(struct reader *r, const char *section)
+{
+    for (size_t i = 0; i < KEY_COUNT; i++)
+        if (strcmp(keys[i].section, section) == 0)
+            r->seen[i] = 0;
+}
+
 /* inih's handler: 0 says that the line is bad. */
 static int take_key(void *ctx, const char *section, const char *name, const char *value)
 {
@@ -312,18 +325,23 @@ static int take_key(void *ctx, const char *section, const char *name, const char
     if (r->is_failed)
         return 0;
     bool is_section_known = false;
-    const struct config_key *k = find_key(section, name, &is_section_known);
     enum status st;
-    if (!k && !is_section_known)
+    const char *route = r->route, *kind = config_relay_section(r, section, &st);
+    if (r->route != route)
+        forget_seen(r, "route");
+    const struct config_key *k = find_key(kind, name, &is_section_known);
+    if (st != ST_OK)
+        k = NULL;
+    else if (!k && !is_section_known)
         st = err_set(r->err, ST_SYNTAX, "unknown section [%s]", section);
     else if (!k)
         st = err_set(r->err, ST_SYNTAX, "unknown key '%s' in [%s]", name, section);
-    else if (r->is_continuation ? !k->is_list : (r->seen >> (k - keys) & 1) != 0)
+    else if (r->is_continuation ? !k->is_list : r->seen[k - keys] != 0)
         st = err_set(r->err, ST_SYNTAX, "%s has a value already", name);
     else
         st = k->read(r, k, value);
     if (k)
-        r->seen |= (uint64_t)1 << (k - keys);
+        r->seen[k - keys] = 1;
     r->is_failed = st != ST_OK;
     return st == ST_OK;
 }
@@ -345,7 +363,7 @@ static enum status check_whole(struct config *c, struct err *err)
     c->certificate_count = list_length(c->certificates);
     if (c->certificate_count != list_length(c->keys))
         return err_set(err, ST_SYNTAX, "[tls] needs as many keys as certificates");
-    return ST_OK;
+    return config_relay_check(c, err);
 }
 
 static struct config *config_new(void)
@@ -359,6 +377,7 @@ static struct config *config_new(void)
     c->sessions_per_address = 100;
     c->sessions_per_account = 100;
     c->subaddress_separator = "+";
+    config_relay_defaults(c);
     return c;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/err.h"
+#include "sys/config_relay.h"
 #include "text/ip_set.h"
 
 enum listen_service {
@@ -54,6 +55,8 @@ struct config {
     struct ip_set xclient; /* who may say XCLIENT on port 25 */
     /* [smtp] */
     const char *subaddress_separator;   /* default "+"; empty: off */
+    /* [relay], [route NAME] */
+    struct config_relay relay;
 };
 
 /* name is for messages ("tassis.conf"). base_dir: what relative paths are relative to (the config file's folder). */

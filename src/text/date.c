@@ -362,3 +362,48 @@ int64_t date_day(int64_t utc, int zone_minutes)
     days += rest / DAY_SECONDS;
     return rest % DAY_SECONDS < 0 ? days - 1 : days;
 }
+
+/* --- RFC 3339 --- */
+
+/* "Z", "+01:00", "-08:00": minutes east. */
+static bool cut_offset(struct span *s, int64_t *minutes)
+{
+    uint64_t h, m;
+    *minutes = 0;
+    if (cut_char(s, 'Z') || cut_char(s, 'z'))
+        return true;
+    bool is_west = cut_char(s, '-');
+    if ((!is_west && !cut_char(s, '+')) || !cut_digits(s, 2, 23, &h) || !cut_char(s, ':') || !cut_digits(s, 2, 59, &m))
+        return false;
+    *minutes = (int64_t)(h * 60 + m) * (is_west ? -1 : 1);
+    return true;
+}
+
+bool date_parse_rfc3339(struct span text, int64_t *utc)
+{
+    uint64_t year, month, day, h, m, sec;
+    int64_t minutes;
+    if (!cut_digits(&text, 4, 9999, &year) || !cut_char(&text, '-') || !cut_digits(&text, 2, 12, &month) || month == 0 ||
+        !cut_char(&text, '-') || !cut_digits(&text, 2, 31, &day) || !day_exists((int64_t)year, (int)month, day))
+        return false;
+    if ((!cut_char(&text, 'T') && !cut_char(&text, 't')) || !cut_digits(&text, 2, 23, &h) || !cut_char(&text, ':') ||
+        !cut_digits(&text, 2, 59, &m) || !cut_char(&text, ':') || !cut_digits(&text, 2, 60, &sec))
+        return false;
+    if (cut_char(&text, '.')) {
+        uint64_t digit;
+        if (!cut_digits(&text, 1, 9, &digit))
+            return false;
+        while (cut_digits(&text, 1, 9, &digit))
+            ;
+    }
+    if (!cut_offset(&text, &minutes) || text.len)
+        return false;
+    *utc = days_of((int64_t)year, (int)month, (int)day) * DAY_SECONDS + (int64_t)(h * 3600 + m * 60 + sec) - minutes * 60;
+    return true;
+}
+
+void date_write_rfc3339(int64_t utc, struct strbuf *out)
+{
+    struct moment m = moment_of(utc, 0);
+    strbuf_addf(out, "%04d-%02d-%02dT%02d:%02d:%02dZ", m.date.year, m.date.month, m.date.day, m.hour, m.minute, m.second);
+}

@@ -176,7 +176,7 @@ static void write_leaf(struct conversion *c, uint32_t number)
         else
             base64_lines(body, c->out);
         c->at = p->body_offset + p->body_size;
-        if (number == 0)
+        if (number == 0 && !span_ends(strbuf_span(c->out), SPAN("\r\n")))
             strbuf_add(c->out, SPAN("\r\n"));
         return;
     }

@@ -4,14 +4,11 @@
  */
 #include "text/smtp_command.h"
 #include "text/charset.h"
+#include "text/smtp_param.h"
 #include "base/banned.h"
 
-struct param {
-    struct span name, value;
-    bool has_value;
-};
 struct params {
-    struct param list[SMTP_PARAMS_MAX];
+    struct smtp_parameter list[SMTP_PARAMS_MAX];
     size_t count;
 };
 
@@ -57,24 +54,18 @@ static bool value_is_valid(struct span s)
     return s.len > 0 && utf8_is_valid(s);
 }
 
-static enum smtp_fault fault(struct err *err, enum smtp_fault f, const char *text)
-{
-    err_set(err, f == SMTP_UNKNOWN_PARAMETER ? ST_UNSUPPORTED : ST_SYNTAX, "%s", text);
-    return f;
-}
-
 static enum smtp_fault params_add(struct params *ps, struct span word, struct err *err)
 {
-    struct param p = {0};
+    struct smtp_parameter p = {0};
     p.has_value = span_cut(&word, '=', &p.name);
     p.value = word;
     if (!keyword_is_valid(p.name) || (p.has_value && !value_is_valid(p.value)))
-        return fault(err, SMTP_BAD_SYNTAX, "malformed parameter");
+        return smtp_fault_set(err, SMTP_BAD_SYNTAX, "malformed parameter");
     for (size_t i = 0; i < ps->count; i++)
         if (span_ieq(ps->list[i].name, p.name))
-            return fault(err, SMTP_BAD_SYNTAX, "parameter given twice");
+            return smtp_fault_set(err, SMTP_BAD_SYNTAX, "parameter given twice");
     if (ps->count == SMTP_PARAMS_MAX)
-        return fault(err, SMTP_BAD_SYNTAX, "too many parameters");
+        return smtp_fault_set(err, SMTP_BAD_SYNTAX, "too many parameters");
     ps->list[ps->count++] = p;
     return SMTP_FINE;
 }
@@ -85,7 +76,7 @@ static enum smtp_fault params_parse(struct span rest, struct params *ps, struct 
     ps->count = 0;
     while (rest.len) {
         if (rest.p[0] != ' ' && rest.p[0] != '\t')
-            return fault(err, SMTP_BAD_SYNTAX, "a space must stand before a parameter");
+            return smtp_fault_set(err, SMTP_BAD_SYNTAX, "a space must stand before a parameter");
         rest = skip_spaces(rest);
         size_t n = 0;
         while (n < rest.len && rest.p[n] != ' ' && rest.p[n] != '\t')
@@ -111,7 +102,7 @@ static enum smtp_fault prefixed_path(struct arena *a, struct span *args, struct 
     }
     *args = skip_spaces(span_skip(*args, prefix.len));
     if (args->len == 0 || args->p[0] != '<')
-        return fault(err, SMTP_BAD_SYNTAX, "an address in angle brackets expected");
+        return smtp_fault_set(err, SMTP_BAD_SYNTAX, "an address in angle brackets expected");
     return path_parse(a, args, true, is_reverse, !is_reverse, out, err) == ST_OK ? SMTP_FINE : SMTP_BAD_ADDRESS;
 }
 
@@ -127,36 +118,10 @@ static enum smtp_fault check_utf8(const struct mailbox_address *m, bool is_smtpu
 {
     if (is_smtputf8 || (is_ascii(m->local_part) && is_ascii(m->domain)))
         return SMTP_FINE;
-    return fault(err, SMTP_NEEDS_SMTPUTF8, "an address beyond ASCII needs SMTPUTF8");
+    return smtp_fault_set(err, SMTP_NEEDS_SMTPUTF8, "an address beyond ASCII needs SMTPUTF8");
 }
 
-static enum smtp_fault mail_param(const struct param *p, bool is_internal, struct smtp_mail_args *out, struct err *err)
-{
-    if (span_ieq(p->name, SPAN("SIZE"))) {
-        out->has_size =
-            p->value.len <= 20 && span_to_u64(p->value, UINT64_MAX, &out->size); /* RFC 1870 §4: 1*20DIGIT */
-        return out->has_size ? SMTP_FINE : fault(err, SMTP_BAD_SYNTAX, "SIZE= is not a number");
-    }
-    if (span_ieq(p->name, SPAN("BODY"))) {
-        out->is_binary = span_ieq(p->value, SPAN("BINARYMIME"));
-        out->is_8bit = out->is_binary || span_ieq(p->value, SPAN("8BITMIME"));
-        bool is_known = out->is_8bit || span_ieq(p->value, SPAN("7BIT"));
-        return is_known ? SMTP_FINE : fault(err, SMTP_BAD_SYNTAX, "BODY= is neither 7BIT, 8BITMIME nor BINARYMIME");
-    }
-    if (span_ieq(p->name, SPAN("SMTPUTF8"))) {
-        out->is_smtputf8 = true;
-        return p->has_value ? fault(err, SMTP_BAD_SYNTAX, "SMTPUTF8 takes no value") : SMTP_FINE;
-    }
-    if (span_ieq(p->name, SPAN("AUTH"))) /* RFC 4954 §5: taken, and as from an untrusted client not used */
-        return p->has_value ? SMTP_FINE : fault(err, SMTP_BAD_SYNTAX, "AUTH= needs a value");
-    if (is_internal && span_ieq(p->name, SPAN("XTRACE"))) {
-        out->trace = p->value;
-        return smtp_trace_is_valid(p->value) ? SMTP_FINE : fault(err, SMTP_BAD_SYNTAX, "XTRACE= is no trace id");
-    }
-    return fault(err, SMTP_UNKNOWN_PARAMETER, "parameter of MAIL not known");
-}
-
-enum smtp_fault smtp_mail_parse(struct arena *a, struct span args, bool is_internal, struct smtp_mail_args *out,
+enum smtp_fault smtp_mail_parse(struct arena *a, struct span args, unsigned params, struct smtp_mail_args *out,
                                 struct err *err)
 {
     *out = (struct smtp_mail_args){0};
@@ -165,21 +130,21 @@ enum smtp_fault smtp_mail_parse(struct arena *a, struct span args, bool is_inter
     if (f == SMTP_FINE)
         f = params_parse(args, &ps, err);
     for (size_t i = 0; f == SMTP_FINE && i < ps.count; i++)
-        f = mail_param(&ps.list[i], is_internal, out, err);
+        f = smtp_mail_param(&ps.list[i], params, out, err);
     return f == SMTP_FINE ? check_utf8(&out->from, out->is_smtputf8, err) : f;
 }
 
-enum smtp_fault smtp_rcpt_parse(struct arena *a, struct span args, bool is_smtputf8, struct mailbox_address *out,
-                                struct err *err)
+enum smtp_fault smtp_rcpt_parse(struct arena *a, struct span args, unsigned params, bool is_smtputf8,
+                                struct smtp_rcpt_args *out, struct err *err)
 {
-    *out = (struct mailbox_address){0};
-    enum smtp_fault f = prefixed_path(a, &args, SPAN("TO:"), false, out, err);
+    *out = (struct smtp_rcpt_args){0};
+    enum smtp_fault f = prefixed_path(a, &args, SPAN("TO:"), false, &out->to, err);
     struct params ps;
     if (f == SMTP_FINE)
         f = params_parse(args, &ps, err);
-    if (f == SMTP_FINE && ps.count)
-        f = fault(err, SMTP_UNKNOWN_PARAMETER, "parameter of RCPT not known");
-    return f == SMTP_FINE ? check_utf8(out, is_smtputf8, err) : f;
+    for (size_t i = 0; f == SMTP_FINE && i < ps.count; i++)
+        f = smtp_rcpt_param(&ps.list[i], params, out, err);
+    return f == SMTP_FINE ? check_utf8(&out->to, is_smtputf8, err) : f;
 }
 
 bool smtp_trace_is_valid(struct span trace)

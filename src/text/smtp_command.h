@@ -26,21 +26,58 @@ enum smtp_fault {
     SMTP_NEEDS_SMTPUTF8     /* 553 5.6.7 (RFC 6531 §3.5) */
 };
 
+/* Extensions whose parameters a door takes; it takes SIZE, BODY=7BIT and 8BITMIME, SMTPUTF8 and AUTH always. */
+enum smtp_param {
+    SMTP_PARAM_XTRACE = 1,      /* XTRACE=, between our own roles */
+    SMTP_PARAM_DSN = 2,         /* RET=, ENVID=; NOTIFY=, ORCPT= (RFC 3461) */
+    SMTP_PARAM_BINARYMIME = 4,  /* BODY=BINARYMIME (RFC 3030) */
+    SMTP_PARAM_REQUIRETLS = 8,  /* RFC 8689 */
+    SMTP_PARAM_HOLD = 16,       /* HOLDFOR=, HOLDUNTIL= (RFC 4865) */
+    SMTP_PARAM_BY = 32,         /* BY= (RFC 2852) */
+    SMTP_PARAM_PRIORITY = 64,   /* MT-PRIORITY= (RFC 6710) */
+    SMTP_PARAMS_ALL = 127
+};
+enum smtp_ret { SMTP_RET_NONE, SMTP_RET_HDRS, SMTP_RET_FULL };
+enum smtp_notify { SMTP_NOTIFY_NEVER = 1, SMTP_NOTIFY_SUCCESS = 2, SMTP_NOTIFY_FAILURE = 4, SMTP_NOTIFY_DELAY = 8 };
+enum smtp_by { SMTP_BY_NONE, SMTP_BY_NOTIFY, SMTP_BY_RETURN };
+enum {
+    SMTP_ENVID_MAX = 100, /* octets as xtext (RFC 3461 §5.4) */
+    SMTP_ORCPT_MAX = 500, /* likewise */
+    SMTP_BY_SECONDS_MAX = 999999999
+};
+
 struct smtp_mail_args {
     struct mailbox_address from; /* both empty: the null reverse-path */
-    bool has_size, is_8bit, is_smtputf8;
+    bool has_size, is_8bit, is_smtputf8, is_tls_required, is_by_traced;
     bool is_binary; /* BODY=BINARYMIME, RFC 3030 §3; is_8bit too */
     uint64_t size;     /* SIZE=, RFC 1870 */
-    struct span trace; /* XTRACE=, only where is_internal; empty: none */
+    struct span trace; /* XTRACE=; empty: none */
+    enum smtp_ret ret;
+    struct span envid;  /* as sent, in xtext; empty: none */
+    int64_t hold_for;   /* HOLDFOR=: seconds; 0: none */
+    int64_t hold_until; /* HOLDUNTIL=: Unix seconds; 0: none */
+    enum smtp_by by;
+    int64_t by_seconds; /* from now; negative: already over (RFC 2852 §4) */
+    int priority;       /* -9 to 9 */
 };
-/* args of MAIL: "FROM:<…> SIZE=1000 BODY=8BITMIME". AUTH= is checked and dropped (RFC 4954 §5). *err says what is
- * wrong. */
-enum smtp_fault smtp_mail_parse(struct arena *a, struct span args, bool is_internal, struct smtp_mail_args *out,
+/* args of MAIL: "FROM:<…> SIZE=1000 BODY=8BITMIME". AUTH= is checked and dropped (RFC 4954 §5). params: enum
+ * smtp_param. *err says what is wrong. */
+enum smtp_fault smtp_mail_parse(struct arena *a, struct span args, unsigned params, struct smtp_mail_args *out,
                                 struct err *err);
 
-/* args of RCPT: "TO:<…>". "<postmaster>" has an empty domain. */
-enum smtp_fault smtp_rcpt_parse(struct arena *a, struct span args, bool is_smtputf8, struct mailbox_address *out,
-                                struct err *err);
+struct smtp_rcpt_args {
+    struct mailbox_address to; /* "<postmaster>" has an empty domain */
+    unsigned notify;           /* enum smtp_notify; 0: not said */
+    struct span orcpt;         /* "rfc822;alice@example.test" as sent, in xtext; empty: none */
+};
+/* args of RCPT: "TO:<…>". */
+enum smtp_fault smtp_rcpt_parse(struct arena *a, struct span args, unsigned params, bool is_smtputf8,
+                                struct smtp_rcpt_args *out, struct err *err);
+
+/* xtext (RFC 3461 §4): "+XX" for what may not stand there. False where malformed; decoded octets beyond printable ASCII
+ * are refused. */
+bool xtext_decode(struct arena *a, struct span text, struct span *out);
+void xtext_encode(struct span text, struct strbuf *out);
 
 /* A trace id: 1 to SMTP_TRACE_MAX of [A-Za-z0-9]. */
 bool smtp_trace_is_valid(struct span trace);

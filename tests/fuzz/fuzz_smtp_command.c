@@ -16,16 +16,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(verb.len && verb.len + args.len <= size);
     AUTO_ARENA a = ARENA_INIT;
     struct smtp_mail_args mail;
-    struct mailbox_address to;
+    struct smtp_rcpt_args to;
     struct err err;
     for (int i = 0; i < 2; i++) {
-        if (smtp_mail_parse(&a, args, i, &mail, &err) == SMTP_FINE) {
+        if (smtp_mail_parse(&a, args, i ? SMTP_PARAMS_ALL : 0, &mail, &err) == SMTP_FINE) {
             check_path(&mail.from);
             CHECK(mail.trace.len == 0 || (i && smtp_trace_is_valid(mail.trace)));
         }
-        if (smtp_rcpt_parse(&a, args, i, &to, &err) == SMTP_FINE) {
-            check_path(&to);
-            CHECK(to.local_part.len || to.domain.len);
+        if (smtp_rcpt_parse(&a, args, i ? SMTP_PARAMS_ALL : 0, i, &to, &err) == SMTP_FINE) {
+            check_path(&to.to);
+            CHECK(to.to.local_part.len || to.to.domain.len);
         }
     }
     (void)smtp_hello_is_valid(args);

@@ -5,6 +5,7 @@
  */
 #include "fuzz.h"
 #include "../smtp/fake_roles.h"
+#include "sys/config_relay.h"
 #include "../smtp/fake_session.h"
 
 static void no_wake(void *ctx)
@@ -13,7 +14,8 @@ static void no_wake(void *ctx)
 }
 
 static struct gate_app gate_app = {.hostname = "mx.example.test", .message_size_max = 5000};
-static struct relay_app relay_app = {.wake = no_wake, .hostname = "mx.example.test", .message_size_max = 5000};
+static const struct config_relay relay_settings = {.expiry = 86400};
+static struct relay_app relay_app = {.settings = &relay_settings, .wake = no_wake, .hostname = "mx.example.test", .message_size_max = 5000};
 static struct mail_app mail_app = {
     .hostname = "mx.example.test", .relay_channel = -1, .subaddress_separator = "+", .message_size_max = 5000};
 

@@ -219,8 +219,8 @@ enum status queue_add(struct queue *q, const struct queue_envelope *e, struct sp
         return err_set(err, ST_LIMIT, "queue is full");
     struct fake_mail *m = &fake_queued[fake_queued_count++];
     AUTO_STRBUF to = STRBUF_INIT;
-    for (size_t i = 0; i < e->recipient_count; i++)
-        strbuf_addf(&to, "%s%.*s", i ? " " : "", SPAN_ARG(e->recipients[i]));
+    for (size_t i = 0; i < e->to_count; i++)
+        strbuf_addf(&to, "%s%.*s", i ? " " : "", SPAN_ARG(e->to[i].address));
     keep(m->to, sizeof m->to, strbuf_span(&to));
     keep(m->from, sizeof m->from, e->sender);
     keep(m->trace, sizeof m->trace, e->trace);

@@ -126,7 +126,7 @@ static void test_hello_and_mail(void **state)
     struct peer p;
     struct smtp_reply r;
     struct err err;
-    struct smtp_mail m = {SPAN("a@b.test"), 123, true, true, SPAN("t1")};
+    struct smtp_mail m = {.from = SPAN("a@b.test"), .size = 123, .is_8bit = true, .is_smtputf8 = true, .trace = SPAN("t1")};
     AUTO(smtp_client) c =
         call(&p, "250-mx.test SMTPUTF8\r\n250-size 1000\r\n250-8BITMIME\r\n250 PIPELINING x\r\n250 ok\r\n", 7);
     assert_int_equal(smtp_client_hello(c, "EHLO", "me.test", SOON_MS, &r, &err), ST_OK);
@@ -135,7 +135,7 @@ static void test_hello_and_mail(void **state)
     assert_int_equal(smtp_client_size_max(c), 1000);
     strbuf_clear(&p.heard);
     smtp_client_mail(c, &m);
-    smtp_client_rcpt(c, SPAN("c@d.test"));
+    smtp_client_rcpt(c, &(struct smtp_rcpt){.to = SPAN("c@d.test")});
     assert_int_equal(p.heard.len, 0); /* nothing leaves before a reply is asked for */
     assert_int_equal(smtp_client_reply(c, SOON_MS, &r, &err), ST_OK);
     assert_string_equal(strbuf_cstr(&p.heard), "MAIL FROM:<a@b.test> SIZE=123 BODY=8BITMIME\r\nRCPT TO:<c@d.test>\r\n");

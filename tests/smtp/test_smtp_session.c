@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "base/strbuf.h"
+#include "sys/config_relay.h"
 #include "fake_roles.h"
 #include "fake_session.h"
 
@@ -19,7 +20,9 @@ static void no_wake(void *ctx)
 
 static unsigned wakes;
 static struct gate_app gate_app = {.hostname = "mx.example.test", .message_size_max = 1000000};
+static const struct config_relay relay_settings = {.expiry = 5 * 86400};
 static struct relay_app relay_app = {
+    .settings = &relay_settings,
     .wake = no_wake, .wake_ctx = &wakes, .hostname = "mx.example.test", .message_size_max = 4000};
 static struct mail_app mail_app = {
     .hostname = "mx.example.test", .relay_channel = -1, .subaddress_separator = "+", .message_size_max = 1000000};

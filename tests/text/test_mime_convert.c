@@ -24,9 +24,9 @@ static const struct {
         "Content-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n"),
     /* Text becomes quoted-printable; a label is changed in its place, or added at the header's end. */
     ROW(MIME_FIT_7BIT, "Content-Transfer-Encoding: 8bit\r\nA: b\r\n\r\nh\xc3\xa4 =\r\n",
-        "Content-Transfer-Encoding: quoted-printable\r\nA: b\r\n\r\nh=C3=A4 =3D\r\n\r\n"),
+        "Content-Transfer-Encoding: quoted-printable\r\nA: b\r\n\r\nh=C3=A4 =3D\r\n"),
     ROW(MIME_FIT_7BIT, "A: b\r\n\r\n\xe4 \t\r\n",
-        "A: b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=E4 =09\r\n\r\n"),
+        "A: b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=E4 =09\r\n"),
     ROW(MIME_FIT_7BIT, "\r\n\xe4", "Content-Transfer-Encoding: quoted-printable\r\n\r\n=E4\r\n"),
     /* A label that is too much is mended also where the text fits. */
     ROW(MIME_FIT_7BIT, "Content-Transfer-Encoding: 8BIT\r\n\r\nhello\r\n",
@@ -54,7 +54,7 @@ static const struct {
         "Content-Type: a/b\r\nContent-Transfer-Encoding: base64\r\n\r\nAA=="),
     /* An encoding that is not kept to. */
     ROW(MIME_FIT_7BIT, "Content-Transfer-Encoding: quoted-printable\r\n\r\n=41\xe4\r\n",
-        "Content-Transfer-Encoding: quoted-printable\r\n\r\nA=E4\r\n\r\n"),
+        "Content-Transfer-Encoding: quoted-printable\r\n\r\nA=E4\r\n"),
 };
 
 static void test_rows(void **state)

@@ -86,7 +86,7 @@ static void test_mail(void **state)
         AUTO_ARENA a = ARENA_INIT;
         struct smtp_mail_args m;
         struct err err = {.status = ST_OK};
-        enum smtp_fault f = smtp_mail_parse(&a, span_cstr(rows[i].args), false, &m, &err);
+        enum smtp_fault f = smtp_mail_parse(&a, span_cstr(rows[i].args), SMTP_PARAM_BINARYMIME, &m, &err);
         if (f != rows[i].fault)
             fail_msg("\"%s\": fault %d instead of %d (%s)", rows[i].args, (int)f, (int)rows[i].fault, err.client);
         if (f != SMTP_FINE) {
@@ -107,10 +107,10 @@ static void test_trace(void **state)
     AUTO_ARENA a = ARENA_INIT;
     struct smtp_mail_args m;
     struct err err;
-    assert_int_equal(smtp_mail_parse(&a, SPAN("FROM:<> XTRACE=abc123"), true, &m, &err), SMTP_FINE);
+    assert_int_equal(smtp_mail_parse(&a, SPAN("FROM:<> XTRACE=abc123"), SMTP_PARAM_XTRACE, &m, &err), SMTP_FINE);
     check_span("trace", m.trace, SPAN("abc123"));
-    assert_int_equal(smtp_mail_parse(&a, SPAN("FROM:<> XTRACE=a-b"), true, &m, &err), SMTP_BAD_SYNTAX);
-    assert_int_equal(smtp_mail_parse(&a, SPAN("FROM:<> XTRACE=123456789012345678901234567890123"), true, &m, &err),
+    assert_int_equal(smtp_mail_parse(&a, SPAN("FROM:<> XTRACE=a-b"), SMTP_PARAM_XTRACE, &m, &err), SMTP_BAD_SYNTAX);
+    assert_int_equal(smtp_mail_parse(&a, SPAN("FROM:<> XTRACE=123456789012345678901234567890123"), SMTP_PARAM_XTRACE, &m, &err),
                      SMTP_BAD_SYNTAX);
 }
 
@@ -136,17 +136,17 @@ static void test_rcpt(void **state)
     };
     for (size_t i = 0; i < ROWS(rows); i++) {
         AUTO_ARENA a = ARENA_INIT;
-        struct mailbox_address to;
+        struct smtp_rcpt_args rcpt;
         struct err err;
-        enum smtp_fault f = smtp_rcpt_parse(&a, span_cstr(rows[i].args), rows[i].is_utf8, &to, &err);
+        enum smtp_fault f = smtp_rcpt_parse(&a, span_cstr(rows[i].args), 0, rows[i].is_utf8, &rcpt, &err);
         if (f != rows[i].fault)
             fail_msg("\"%s\": fault %d instead of %d", rows[i].args, (int)f, (int)rows[i].fault);
         if (f != SMTP_FINE)
             continue;
         /* "<postmaster>" is compared without case by whoever routes it. */
-        if (!span_ieq(to.local_part, span_cstr(rows[i].local)))
-            fail_msg("\"%s\": local part \"%.*s\"", rows[i].args, SPAN_ARG(to.local_part));
-        check_span(rows[i].args, to.domain, span_cstr(rows[i].domain));
+        if (!span_ieq(rcpt.to.local_part, span_cstr(rows[i].local)))
+            fail_msg("\"%s\": local part \"%.*s\"", rows[i].args, SPAN_ARG(rcpt.to.local_part));
+        check_span(rows[i].args, rcpt.to.domain, span_cstr(rows[i].domain));
     }
 }
 

@@ -1,0 +1,38 @@
+/*
+ * internal.h - between relay.c (the feeder) and worker.c.
+ */
+#pragma once
+#include <pthread.h>
+#include "base/map.h"
+#include "relay/destination.h"
+#include "relay/local.h"
+#include "relay/outcome.h"
+#include "relay/relay.h"
+
+enum { CLOSING_MAX = 64 };
+
+struct relay {
+    struct relay_parts parts;
+    struct local *local;
+    pthread_t feeder;
+    int event_fd;
+    pthread_mutex_t lock;
+    pthread_cond_t work; /* a destination became ready */
+    pthread_cond_t gone; /* a worker ended */
+    bool is_stopping;
+    struct map *destinations;
+    struct destination *first_ready, **last_ready;
+    size_t ready_count;
+    uint32_t worker_count, idle_workers;
+    struct link *closing[CLOSING_MAX]; /* the feeder's: links to close without the lock */
+    size_t closing_count;
+};
+
+/* With the lock held. */
+void relay_make_ready(struct relay *r, struct destination *d);
+struct destination *relay_take_ready(struct relay *r);
+void relay_add_worker(struct relay *r);
+
+struct outcome_maker relay_outcome_maker(const struct relay *r);
+/* False: some are still at work after RELAY_GRACE_MS. */
+bool relay_join_workers(struct relay *r);

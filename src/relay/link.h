@@ -1,0 +1,50 @@
+/*
+ * link.h - one SMTP or LMTP connection to a destination's host, ready for messages: connected, greeted, TLS as the
+ * destination's policy wants it, logged in where the route says so. Blocking; one thread at a time.
+ */
+#pragma once
+#include "net/dial.h"
+#include "net/dns.h"
+#include "relay/hosts.h"
+#include "smtp/client.h"
+#include "sys/config_relay.h"
+
+/* What links are made with; shared, read only. */
+struct link_maker {
+    struct dns *dns;
+    struct dial_tls *tls;
+    const char *hostname;
+    const struct config_relay *settings;
+    struct hosts_self self;
+    struct tls_policies *policies; /* relay/tls_policy.h */
+};
+
+enum {
+    LINK_HOSTS_TRIED_MAX = 6, /* addresses of one attempt */
+    LINK_QUIT_MS = 2000,
+    LINK_MESSAGES_MAX = 1000 /* over one connection */
+};
+
+struct link {
+    struct smtp_client *client;
+    struct dial *dial;
+    char host[256];
+    char address[48];
+    bool is_lmtp;
+    bool is_tls, is_authentic; /* the latter: DANE, or PKIX with a policy that named the host */
+    unsigned messages;         /* sent over it */
+    int64_t idle_since_ms;
+};
+
+/* Why no link came to be: what is told to the sender, in the shape of a reply. */
+struct link_failure {
+    bool is_permanent; /* for this domain, not for the moment */
+    bool is_host;      /* hosts do not answer: the destination should rest */
+    char host[256];    /* empty: none was reached */
+    char reply[500];   /* "550 5.1.2 …", "451 4.4.1 …" */
+};
+/* domain: whose mail; route: NULL or as outbound_parse() says. must_be_tls: REQUIRETLS. */
+enum status link_open(const struct link_maker *m, struct span domain, const struct config_route *route,
+                      bool must_be_tls, struct link **out, struct link_failure *why);
+/* Says QUIT where the connection is still good. */
+void link_close(struct link **l, bool is_good);

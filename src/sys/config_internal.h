@@ -1,0 +1,72 @@
+/*
+ * config_internal.h - between config.c and the files that read one subject's keys.
+ */
+#pragma once
+#include "sys/config.h"
+
+struct reader {
+    struct span rest;
+    const char *base_dir;
+    struct config *c;
+    struct err *err;
+    unsigned line;
+    bool is_continuation; /* this line is indented */
+    bool is_failed;
+    const char *route; /* the [route NAME] section we are in */
+    uint8_t seen[128]; /* rows of the table that had their key, in this section where there may be several */
+};
+
+struct config_key;
+typedef enum status (*key_fn)(struct reader *r, const struct config_key *k, const char *value);
+struct config_key {
+    const char *section, *name;
+    key_fn read;
+    bool is_list;
+    int number; /* what `read` wants to know: a service */
+};
+
+const char *config_keep(struct reader *r, const char *text);
+const char *config_keep_path(struct reader *r, const char *path);
+/* "127.0.0.1:25" or "[::1]:25". */
+bool config_split_address(struct arena *a, struct span text, const char **host, uint16_t *port);
+bool config_is_ip(const char *host);
+/* Calls take() for each blank-separated word. */
+enum status config_each_word(struct reader *r, const struct config_key *k, const char *value,
+                             enum status (*take)(struct reader *, const struct config_key *, struct span));
+
+/* config_relay.c */
+void config_relay_defaults(struct config *c);
+enum status config_relay_check(struct config *c, struct err *err);
+/* "route NAME": begins the section; other names: nothing. Returns the section's name in the table. */
+const char *config_relay_section(struct reader *r, const char *section, enum status *st);
+enum status config_relay_key(struct reader *r, const struct config_key *k, const char *value);
+enum status config_route_key(struct reader *r, const struct config_key *k, const char *value);
+enum relay_key {
+    RELAY_PORT,
+    RELAY_HTTPS_PORT,
+    RELAY_HELLO,
+    RELAY_SOURCE,
+    RELAY_SOURCE6,
+    RELAY_CONNECTIONS,
+    RELAY_PER_DESTINATION,
+    RELAY_RETRY_FIRST,
+    RELAY_RETRY_LONGEST,
+    RELAY_DELAY_WARNING,
+    RELAY_EXPIRY,
+    RELAY_CONNECT_TIMEOUT,
+    RELAY_REPLY_TIMEOUT,
+    RELAY_CA,
+    RELAY_TLS_REPORTS
+};
+enum route_key {
+    ROUTE_RECIPIENTS,
+    ROUTE_SENDERS,
+    ROUTE_HOST,
+    ROUTE_PROTOCOL,
+    ROUTE_TLS,
+    ROUTE_USER,
+    ROUTE_PASSWORD_FILE,
+    ROUTE_SOURCE,
+    ROUTE_SOURCE6,
+    ROUTE_HELLO
+};
