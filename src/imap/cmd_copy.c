@@ -10,6 +10,23 @@
 typedef enum status transfer_fn(struct txn *t, mailbox_id from, const struct seqset *uids, mailbox_id to,
                                 struct arena *a, struct uid_pairs *out, struct err *err);
 
+/* RFC 9738 §3.1: MOVE does what it may of it, COPY all or nothing. */
+static enum status limit(struct imap *im, struct imap_call *call, bool is_copy, struct seqset **uids, struct err *err)
+{
+    if (!is_copy) {
+        *uids = imap_limit_messages(im, call, *uids);
+        return ST_OK;
+    }
+    uint32_t most = imap_save_limit(im);
+    uint64_t count = seqset_count(*uids);
+    if (!most || count <= most)
+        return ST_OK;
+    const struct seqset *could = seqset_part(&call->arena, *uids, count - most, count);
+    call->no_code =
+        arena_cstr(&call->arena, arena_printf(&call->arena, "MESSAGELIMIT %u %u", most, could->ranges[0].first));
+    return err_set(err, ST_LIMIT, "too many messages to copy at once");
+}
+
 static enum status transfer(struct imap *im, struct imap_call *call, transfer_fn *copy_or_move, struct uid_pairs *pairs,
                             struct err *err)
 {
@@ -20,6 +37,7 @@ static enum status transfer(struct imap *im, struct imap_call *call, transfer_fn
     TRY(args_sp(&call->args, err));
     TRY(args_mailbox(&call->args, &name, err));
     TRY(args_end(&call->args, err));
+    TRY(limit(im, call, copy_or_move == message_copy, &uids, err));
 
     struct mailbox to;
     AUTO_PLACE place = {0};

@@ -304,6 +304,24 @@ enum status fetch_changes(struct imap *im, struct imap_call *call, const struct 
     return start(im, call, job, uids, err);
 }
 
+/* RFC 9394 §3.3: which of the messages named, counted from the first or from the last. One that asks for too many is
+ * refused (RFC 9738 §3.1). */
+static enum status take_part(struct imap *im, struct imap_call *call, const struct search_return *partial,
+                             struct seqset **uids, struct err *err)
+{
+    size_t from, to;
+    uint32_t most = imap_mail_app(im)->messages_per_command;
+    if (!call->is_uid)
+        return err_set(err, ST_SYNTAX, "PARTIAL is for UID FETCH");
+    search_return_range(partial, (size_t)seqset_count(*uids), &from, &to);
+    if (most && to - from > most) {
+        call->no_code = arena_cstr(&call->arena, arena_printf(&call->arena, "MESSAGELIMIT %u", most));
+        return err_set(err, ST_LIMIT, "PARTIAL asks for too many messages");
+    }
+    *uids = seqset_part(&call->arena, *uids, from, to);
+    return ST_OK;
+}
+
 /* Leaves of the messages named those that the modifiers leave, and has told what they want told. */
 static enum status modify(struct imap *im, struct imap_call *call, struct fetch_job *job,
                           const struct fetch_modifiers *modifiers, struct seqset **uids, struct err *err)
@@ -313,6 +331,9 @@ static enum status modify(struct imap *im, struct imap_call *call, struct fetch_
         return err_set(err, ST_SYNTAX, "VANISHED is for UID FETCH, after ENABLE QRESYNC");
     if (modifiers->has_changed_since || fetch_args_has(&job->what, FETCH_MODSEQ))
         imap_enable(im, IMAP_CONDSTORE);
+    if (modifiers->has_partial)
+        TRY(take_part(im, call, &modifiers->partial, uids, err));
+    *uids = imap_limit_messages(im, call, *uids);
     if (!modifiers->has_changed_since)
         return ST_OK;
     fetch_args_add(&call->arena, &job->what, FETCH_MODSEQ);

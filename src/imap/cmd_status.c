@@ -64,6 +64,12 @@ static uint64_t highest_modseq(struct imap *im, const struct mailbox *m)
     return m->highest_modseq;
 }
 
+static uint64_t append_limit(struct imap *im, const struct mailbox *m)
+{
+    (void)m;
+    return imap_mail_app(im)->message_size_max;
+}
+
 static const struct {
     const char *name;
     const char *rfc;
@@ -78,6 +84,7 @@ static const struct {
     { "DELETED",     "9051 §6.3.11", deleted },
     { "SIZE",        "8438",         size },
     { "HIGHESTMODSEQ", "7162 §3.1.7", highest_modseq },
+    { "APPENDLIMIT", "7889",         append_limit },
     /* clang-format on */
 };
 enum { ITEM_COUNT = sizeof items / sizeof *items };

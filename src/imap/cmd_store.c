@@ -92,7 +92,7 @@ static enum status divide(struct imap *im, struct arena *a, const struct seqset 
                           struct err *err)
 {
     AUTO(view) now = NULL;
-    TRY(view_get(im->account, im->mailbox, &now, err));
+    TRY(imap_current_view(im, &now, err));
     *passed = seqset_new(a);
     for (size_t i = 0; i < uids->count; i++) {
         struct seqrange r = uids->ranges[i];
@@ -141,6 +141,7 @@ enum status cmd_store(struct imap *im, struct imap_call *call, struct err *err)
     TRY(args_sp(args, err));
     TRY(args_flags(args, true, &flags, err));
     TRY(args_end(args, err));
+    uids = imap_limit_messages(im, call, uids);
     if (condition.exists)
         imap_enable(im, IMAP_CONDSTORE);
 

@@ -8,6 +8,7 @@
  * else of the session runs meanwhile.
  */
 #include <stdlib.h>
+#include "base/clock.h"
 #include "base/mem.h"
 #include "imap/internal.h"
 #include "base/banned.h"
@@ -155,14 +156,40 @@ static void begin_news(struct imap *im, struct imap_call *call)
     log_end(&l);
 }
 
+/* RFC 9585: who waits long is told now and then that it goes on. A tag needs no escaping in a quoted string. */
+static void tell_progress(struct imap *im, struct imap_call *call)
+{
+    int64_t now = clock_mono_ms();
+    if (call->progress_at_ms && now >= call->progress_at_ms && call->goal)
+        imap_untagged(im, "OK [INPROGRESS (\"%.*s\" %u %u)] Still at it", SPAN_ARG(call->tag), call->progress,
+                      call->goal);
+    if (!call->progress_at_ms || now >= call->progress_at_ms)
+        call->progress_at_ms = now + IMAP_PROGRESS_MS;
+}
+
+/* RFC 9738 §3.1: in the tagged OK, or ahead of a response that has another code. */
+static void tell_limit(struct imap *im, struct imap_call *call)
+{
+    if (!call->limit.len)
+        return;
+    if (call->status == ST_OK && !call->code.len) {
+        call->code = call->limit;
+        call->text = "Done for the last messages only";
+    } else {
+        imap_untagged(im, "NO [%.*s] Done for the last messages only", SPAN_ARG(call->limit));
+    }
+}
+
 static enum next go_on(struct imap *im)
 {
     struct imap_call *call = im->call;
     if (call->produce) {
         bool is_done = false;
         enum status st = call->produce(im, call, &is_done, &call->failure);
-        if (st == ST_OK && !is_done)
+        if (st == ST_OK && !is_done) {
+            tell_progress(im, call);
             return NEXT_PRODUCE;
+        }
         call->produce = NULL;
         return imap_call_finish(im, st, &call->failure);
     }
@@ -177,6 +204,7 @@ enum next imap_call_finish(struct imap *im, enum status st, const struct err *er
     call->status = st;
     if (st != ST_OK && err != &call->failure)
         call->failure = *err;
+    tell_limit(im, call);
     if (call->next == NEXT_AGAIN)
         begin_news(im, call);
     return go_on(im);

@@ -14,6 +14,7 @@ enum {
     IMAP_COMMAND_MS = 5 * 60 * 1000, /* from a command's first byte to its last */
     IMAP_LOGIN_COMMAND_MS = 60 * 1000,
     IMAP_DISCARD_MAX = 64 * 1024 * 1024, /* a larger refused literal that comes anyway (RFC 7888) ends the session */
+    IMAP_PROGRESS_MS = 10 * 1000,        /* between two words on a command's progress (RFC 9585) */
     IMAP_SELECT_VIEW_MAX = 2000,         /* a mailbox with so many messages is loaded to answer SELECT's UNSEEN */
 };
 

@@ -34,3 +34,20 @@ struct seqset *imap_changed_since(const struct imap *im, struct arena *a, const 
     }
     return out;
 }
+
+struct seqset *imap_limit_messages(struct imap *im, struct imap_call *call, struct seqset *uids)
+{
+    uint32_t most = imap_mail_app(im)->messages_per_command;
+    uint64_t count = seqset_count(uids);
+    if (!most || count <= most)
+        return uids;
+    uids = seqset_part(&call->arena, uids, count - most, count);
+    call->limit = arena_printf(&call->arena, "MESSAGELIMIT %u %u", most, uids->ranges[0].first);
+    return uids;
+}
+
+uint32_t imap_save_limit(const struct imap *im)
+{
+    uint32_t command = imap_mail_app(im)->messages_per_command, save = imap_mail_app(im)->messages_per_save;
+    return !save || (command && command < save) ? command : save;
+}

@@ -111,7 +111,7 @@ enum status imap_vanished_since(struct imap *im, struct arena *a, const struct s
     uint32_t uidnext = view_uidnext(im->view);
     struct seqset *range = seqset_new(a), *gone = seqset_new(a), *missing = seqset_new(a);
     AUTO(txn) txn = NULL;
-    TRY(store_begin(im->account, TXN_READ, &txn, err));
+    TRY(imap_begin(im, TXN_READ, &txn, err));
     TRY(message_vanished(txn, im->mailbox, modseq, uidnext, a, gone, &is_known, err));
     txn_free(&txn);
     if (uidnext - 1 > above)

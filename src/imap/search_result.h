@@ -24,8 +24,8 @@ bool search_reply_write(struct imap *im, struct search_reply *reply);
 
 /* Appends numbers as a sequence-set, in their order: only ascending neighbours become ranges (RFC 5267 §3.2). */
 void search_write_set(const struct imap *im, bool is_uid, struct search_hits hits, struct strbuf *out);
-/* Appends the ESEARCH response. `tag` is the command's. has_modseq: MODSEQ was among the keys, and the greatest modseq of
- * what is told is told, too (RFC 4731 §3.2, RFC 7162 §3.1.6). */
+/* Appends the ESEARCH response. `tag` is the command's. has_modseq: MODSEQ was among the keys, and the greatest modseq
+ * of what is told is told, too (RFC 4731 §3.2, RFC 7162 §3.1.6). */
 void search_write_esearch(const struct imap *im, struct span tag, bool is_uid, const struct search_return *returns,
                           struct search_hits hits, bool has_modseq, struct strbuf *out);
 /* Appends "* NAME" and the numbers. */

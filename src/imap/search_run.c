@@ -2,6 +2,7 @@
  * search_run.c - see search_run.h.
  */
 #include "imap/search_run.h"
+#include "imap/message_set.h"
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/mem.h"
@@ -47,6 +48,21 @@ static enum status look_keywords_up(struct imap *im, struct search_run *run, str
     return search_prepare(txn, run->program.root, err);
 }
 
+/* The first message to be looked at: with a limit on messages per command, the last ones of those that the program's
+ * outermost keys name (RFC 9738 §3.1, "the total number of searched messages"). */
+static uint32_t first_message(struct imap *im, struct imap_call *call, const struct search_key *root)
+{
+    struct seqset *uids = seqset_new(&call->arena);
+    if (!imap_mail_app(im)->messages_per_command)
+        return 1;
+    seqset_add(&call->arena, uids, 1, UINT32_MAX);
+    for (const struct search_key *k = root->child; k; k = k->next)
+        if ((k->kind == SEARCH_UID || k->kind == SEARCH_SEQ) && !k->is_negated)
+            uids = seqset_both(&call->arena, uids, view_resolve(&call->arena, im->view, k->set, k->kind == SEARCH_UID));
+    uids = imap_limit_messages(im, call, view_resolve(&call->arena, im->view, uids, true));
+    return uids->count ? view_seq_at_or_after(im->view, uids->ranges[0].first) : 1;
+}
+
 enum status search_run_begin(struct imap *im, struct imap_call *call, struct search_run *run, struct err *err)
 {
     if (run->program.has_numbers && imap_has(im, IMAP_UIDONLY)) {
@@ -59,7 +75,8 @@ enum status search_run_begin(struct imap *im, struct imap_call *call, struct sea
     run->matcher.im = im;
     run->matcher.now = clock_wall_ms() / 1000;
     run->matcher.forms_wanted = run->program.root->cost == SEARCH_COST_BODY ? CONTENT_PARTS : 0;
-    run->next = 1;
+    run->next = first_message(im, call, run->program.root);
+    call->goal = view_count(im->view);
     run->is_view_enough = run->program.root->cost == SEARCH_COST_VIEW;
     return look_keywords_up(im, run, err);
 }

@@ -78,8 +78,12 @@ struct imap_call {
     const char *text;    /* of the OK; default: "<NAME> completed" */
     const char *no_code; /* response code of a NO, in place of the status's own: "BADCHARSET (UTF-8)" */
     bool holds_expunge;  /* as the flag IMAP_HOLDS_EXPUNGE, which rows have where it is always so */
-    bool is_answered;    /* run() has written the tagged response, or there will be none */
-    enum next next;      /* default NEXT_AGAIN */
+    struct span limit;   /* "MESSAGELIMIT 1000 23221" where not all messages were looked at (imap_limit_messages) */
+    /* How far a long command is: told now and then while `goal` is not 0, which says that the output is between two
+     * responses (RFC 9585). */
+    uint32_t progress, goal;
+    bool is_answered; /* run() has written the tagged response, or there will be none */
+    enum next next;   /* default NEXT_AGAIN */
     struct imap_own_change own;
     /* Writes more to imap_out() until that passes SESSION_OUT_HIGH or all is written (*is_done). A bad status ends the
      * command. No transaction may be open on return. `work` is its state, in the arena. */
@@ -92,9 +96,10 @@ struct imap_call {
     size_t keyword_count;
     bool has_keywords;
     struct imap_news *news;
-    enum status status; /* how the command ended */
-    struct err failure; /* where it did not end well */
-    const char *bye;    /* said after the tagged response; the session closes then */
+    int64_t progress_at_ms; /* when the progress is told next */
+    enum status status;     /* how the command ended */
+    struct err failure;     /* where it did not end well */
+    const char *bye;        /* said after the tagged response; the session closes then */
 };
 
 /* What the client has switched on (cmd_enable.c); bits of im->enabled. A session of IMAP4rev1 that enables nothing sees

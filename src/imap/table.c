@@ -2,6 +2,7 @@
  * table.c - every command of IMAP that this server knows. A row says what a command is; dispatch.c enforces it; the
  * function does the work. CAPABILITY is made from the same rows.
  */
+#include <inttypes.h>
 #include "imap/commands.h"
 #include "imap/internal.h"
 #include "base/banned.h"
@@ -80,6 +81,7 @@ static const struct {
     { "SAVEDATE",  "8514",  AUTH },
     { "QRESYNC",   "7162",  AUTH },
     { "UIDONLY",   "9586",  AUTH },
+    { "INPROGRESS", "9585", AUTH },
     { "SEARCHRES", "5182",  AUTH },
     { "WITHIN",    "5032",  AUTH },
     /* clang-format on */
@@ -105,6 +107,18 @@ static bool is_offered(const struct imap *im, const struct imap_command *c)
     return c->states & IMAP_NOT_AUTHENTICATED;
 }
 
+/* Capabilities with a number in them: APPENDLIMIT (RFC 7889), MESSAGELIMIT and SAVELIMIT (RFC 9738) where there are
+ * limits. */
+static void write_limits(const struct imap *im, struct strbuf *out)
+{
+    const struct mail_app *app = imap_mail_app(im);
+    strbuf_addf(out, " APPENDLIMIT=%" PRIu64, (uint64_t)app->message_size_max);
+    if (app->messages_per_command)
+        strbuf_addf(out, " MESSAGELIMIT=%u", (uint32_t)app->messages_per_command);
+    if (app->messages_per_save)
+        strbuf_addf(out, " SAVELIMIT=%u", (uint32_t)app->messages_per_save);
+}
+
 void imap_write_capabilities(const struct imap *im, struct strbuf *out)
 {
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
@@ -113,6 +127,8 @@ void imap_write_capabilities(const struct imap *im, struct strbuf *out)
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (is_offered(im, &commands[i]))
             strbuf_addf(out, " %s", commands[i].capability);
+    if (im->state != IMAP_NOT_AUTHENTICATED)
+        write_limits(im, out);
     if (im->state == IMAP_NOT_AUTHENTICATED)
         strbuf_add_cstr(out, gate_may_login(im->session) ? " AUTH=PLAIN AUTH=LOGIN" : " LOGINDISABLED");
 }

@@ -17,4 +17,6 @@ struct mail_app {
     int relay_channel;                /* SMTP into relay's queue; -1: none */
     const char *subaddress_separator; /* "" off */
     _Atomic uint64_t message_size_max;
+    _Atomic uint32_t messages_per_command; /* of IMAP (RFC 9738); 0: any number */
+    _Atomic uint32_t messages_per_save;    /* the same of COPY and APPEND */
 };

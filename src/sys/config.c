@@ -21,6 +21,7 @@ enum {
     LISTEN_MAX = 64,
     CERTIFICATES_MAX = 64,
     SESSIONS_LIMIT_MAX = 1000000,
+    MESSAGES_LIMIT_LEAST = 1000,
 };
 static const uint64_t MESSAGE_SIZE_LEAST = 1u << 16, MESSAGE_SIZE_MOST = 1u << 30;
 
@@ -203,6 +204,19 @@ static enum status read_sessions(struct reader *r, const struct config_key *k, c
     return ST_OK;
 }
 
+enum { LIMIT_COMMAND, LIMIT_SAVE };
+
+/* RFC 9738 §3: a limit below 1000 should not be. */
+static enum status read_messages(struct reader *r, const struct config_key *k, const char *value)
+{
+    uint64_t n;
+    if (!span_to_u64(span_cstr(value), UINT32_MAX, &n) || (n > 0 && n < MESSAGES_LIMIT_LEAST))
+        return err_set(r->err, ST_SYNTAX, "%s: '%s' is not a number from %d (0: no limit)", k->name, value,
+                       MESSAGES_LIMIT_LEAST);
+    *(k->number == LIMIT_COMMAND ? &r->c->messages_per_command : &r->c->messages_per_save) = (uint32_t)n;
+    return ST_OK;
+}
+
 enum { SET_PROXIES, SET_XCLIENT };
 
 static enum status add_network(struct reader *r, const struct config_key *k, struct span word)
@@ -244,6 +258,8 @@ static const struct config_key keys[] = {
     {"limits", "message_size", read_message_size, false, 0},
     {"limits", "sessions_per_address", read_sessions, false, LIMIT_ADDRESS},
     {"limits", "sessions_per_account", read_sessions, false, LIMIT_ACCOUNT},
+    {"limits", "messages_per_command", read_messages, false, LIMIT_COMMAND},
+    {"limits", "messages_per_save", read_messages, false, LIMIT_SAVE},
     {"proxy", "protocol", read_networks, true, SET_PROXIES},
     {"proxy", "xclient", read_networks, true, SET_XCLIENT},
     {"smtp", "subaddress_separator", read_separator, false, 0},

@@ -50,6 +50,8 @@ struct config {
     uint64_t message_size;              /* octets, default 50M */
     uint32_t sessions_per_address;      /* default 100 */
     uint32_t sessions_per_account;      /* default 100 */
+    uint32_t messages_per_command;      /* of IMAP; default 0, no limit */
+    uint32_t messages_per_save;         /* of IMAP's COPY and APPEND; default 0, no limit */
     /* [proxy] */
     struct ip_set proxies; /* protocol: whose connections begin with a PROXY header */
     struct ip_set xclient; /* who may say XCLIENT on port 25 */

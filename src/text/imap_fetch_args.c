@@ -306,6 +306,12 @@ static enum status modifier(struct imap_args *args, struct fetch_modifiers *out,
         TRY(args_sp(args, err));
         return args_modseq(args, &out->changed_since, err);
     }
+    if (args_take_word(args, "PARTIAL")) {
+        if (out->has_partial)
+            return err_set(err, ST_SYNTAX, "PARTIAL is said once");
+        out->has_partial = true;
+        return search_partial_parse(args, &out->partial, err);
+    }
     if (args_take_word(args, "VANISHED")) {
         out->is_vanished_wanted = true;
         return ST_OK;

@@ -5,7 +5,7 @@
  * arena of the arguments; spans may point into the command. Pure; one thread.
  */
 #pragma once
-#include "text/imap_lexer.h"
+#include "text/imap_search_return.h"
 #include "text/mime.h"
 
 enum {
@@ -57,6 +57,8 @@ struct fetch_args {
 struct fetch_modifiers {
     bool has_changed_since; /* RFC 7162 §3.1.4.1 */
     uint64_t changed_since;
+    bool has_partial; /* RFC 9394 §3.3 */
+    struct search_return partial;
     bool is_vanished_wanted; /* RFC 7162 §3.2.6; only with CHANGEDSINCE */
 };
 

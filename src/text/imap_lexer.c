@@ -266,6 +266,8 @@ enum status args_seqset(struct imap_args *args, uint32_t last, struct seqset **o
 enum status args_known_seqset(struct imap_args *args, struct seqset **out, struct err *err)
 {
     struct span before = args->rest;
+    if (args_next_is(args, '$'))
+        return args_expected(args, "a sequence set", err);
     TRY(args_seqset(args, 0, out, err));
     if (span_find_byte(span_take(before, before.len - args->rest.len), '*', 0) != SPAN_NPOS)
         return err_set(err, ST_SYNTAX, "\"*\" is not allowed here");

@@ -27,12 +27,12 @@ enum {
 };
 
 struct imap_args {
-    struct span rest;    /* not read yet */
-    struct arena *arena; /* for what is made while reading */
-    unsigned depth;      /* parentheses open */
-    struct span as_sent; /* the mailbox name read last, in UTF-8, before INBOX was put in capitals */
+    struct span rest;           /* not read yet */
+    struct arena *arena;        /* for what is made while reading */
+    unsigned depth;             /* parentheses open */
+    struct span as_sent;        /* the mailbox name read last, in UTF-8, before INBOX was put in capitals */
     const struct seqset *saved; /* uids: what "$" is (RFC 5182); NULL: nothing */
-    bool is_utf8;        /* UTF8=ACCEPT or IMAP4rev2 is enabled: mailbox names are UTF-8, not modified UTF-7 */
+    bool is_utf8;               /* UTF8=ACCEPT or IMAP4rev2 is enabled: mailbox names are UTF-8, not modified UTF-7 */
 };
 
 void args_init(struct imap_args *args, struct arena *arena, struct span bytes);

@@ -15,7 +15,9 @@ enum operand {
     OPERAND_NUMBER,
     OPERAND_INTERVAL,
     OPERAND_UIDS,
-    OPERAND_MODSEQ
+    OPERAND_MODSEQ,
+    OPERAND_UID_AFTER,
+    OPERAND_UID_BEFORE
 };
 
 static const struct key_name {
@@ -58,6 +60,8 @@ static const struct key_name {
     {"TEXT", SEARCH_TEXT, false, OPERAND_TEXT, 0, NULL},
     {"TO", SEARCH_HEADER, false, OPERAND_TEXT, 0, "To"},
     {"UID", SEARCH_UID, false, OPERAND_UIDS, 0, NULL},
+    {"UIDAFTER", SEARCH_UID, false, OPERAND_UID_AFTER, 0, NULL}, /* RFC 9738 §3.2 */
+    {"UIDBEFORE", SEARCH_UID, false, OPERAND_UID_BEFORE, 0, NULL},
     {"UNANSWERED", SEARCH_FLAGS, true, OPERAND_NONE, IMAP_FLAG_ANSWERED, NULL},
     {"UNDELETED", SEARCH_FLAGS, true, OPERAND_NONE, IMAP_FLAG_DELETED, NULL},
     {"UNDRAFT", SEARCH_FLAGS, true, OPERAND_NONE, IMAP_FLAG_DRAFT, NULL},
@@ -165,6 +169,15 @@ static enum status operand(struct reader *r, enum operand what, struct search_ke
         return ST_OK;
     case OPERAND_UIDS:
         return args_seqset(r->args, r->last.uid, &k->set, err);
+    case OPERAND_UID_AFTER:
+    case OPERAND_UID_BEFORE:
+        TRY(args_nz_number(r->args, &number, err));
+        k->set = seqset_new(r->args->arena);
+        if (what == OPERAND_UID_AFTER && number < UINT32_MAX)
+            seqset_add(r->args->arena, k->set, number + 1, UINT32_MAX);
+        if (what == OPERAND_UID_BEFORE && number > 1)
+            seqset_add(r->args->arena, k->set, 1, number - 1);
+        return ST_OK;
     case OPERAND_MODSEQ:
         return modseq_operand(r, k, err);
     case OPERAND_NONE:

@@ -21,7 +21,7 @@ static enum status range_end(struct imap_args *args, bool is_negative, uint32_t 
     return args_nz_number(args, out, err);
 }
 
-static enum status partial_range(struct imap_args *args, struct search_return *out, struct err *err)
+enum status search_partial_parse(struct imap_args *args, struct search_return *out, struct err *err)
 {
     TRY(args_sp(args, err));
     const char *start = args->rest.p;
@@ -47,7 +47,7 @@ static enum status option(struct imap_args *args, unsigned allowed, struct searc
         if (out->what & bit)
             return err_set(err, ST_SYNTAX, "%s is there twice", options[i].name);
         out->what |= bit;
-        return bit == SEARCH_RETURN_PARTIAL ? partial_range(args, out, err) : ST_OK;
+        return bit == SEARCH_RETURN_PARTIAL ? search_partial_parse(args, out, err) : ST_OK;
     }
     return args_expected(args, "a return option", err);
 }

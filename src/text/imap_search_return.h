@@ -34,6 +34,9 @@ struct search_return {
  * `allowed`, one that is given twice, and ALL beside PARTIAL (RFC 9394 §3.1) are ST_SYNTAX. */
 enum status search_return_parse(struct imap_args *args, unsigned allowed, struct search_return *out, struct err *err);
 
+/* " -1:-100" behind the word PARTIAL, which UID FETCH has as well (RFC 9394 §3.3). */
+enum status search_partial_parse(struct imap_args *args, struct search_return *out, struct err *err);
+
 /* Which of `total` results PARTIAL is about: from *from up to (not including) *to, counted from 0; *from == *to: none.
  */
 void search_return_range(const struct search_return *r, size_t total, size_t *from, size_t *to);

@@ -154,6 +154,23 @@ struct seqset *seqset_both(struct arena *a, const struct seqset *x, const struct
     return out;
 }
 
+struct seqset *seqset_part(struct arena *a, const struct seqset *s, uint64_t from, uint64_t to)
+{
+    struct seqset *out = seqset_new(a);
+    uint64_t before = 0; /* numbers in front of range i */
+    for (size_t i = 0; i < s->count && before < to; i++) {
+        struct seqrange r = s->ranges[i];
+        uint64_t end = before + (r.last - r.first) + 1;
+        if (end > from) {
+            uint32_t first = from > before ? r.first + (uint32_t)(from - before) : r.first;
+            uint32_t last = to < end ? r.first + (uint32_t)(to - before) - 1 : r.last;
+            seqset_add(a, out, first, last);
+        }
+        before = end;
+    }
+    return out;
+}
+
 bool seqset_has(const struct seqset *s, uint32_t n)
 {
     size_t i = lower_bound(s, n);

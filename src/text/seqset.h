@@ -30,6 +30,9 @@ void seqset_add(struct arena *a, struct seqset *s, uint32_t first, uint32_t last
 /* Those numbers that are in both. */
 struct seqset *seqset_both(struct arena *a, const struct seqset *x, const struct seqset *y);
 
+/* The numbers from index `from` up to (not including) `to`, in ascending order, counted from 0. */
+struct seqset *seqset_part(struct arena *a, const struct seqset *s, uint64_t from, uint64_t to);
+
 bool seqset_has(const struct seqset *s, uint32_t n);
 uint64_t seqset_count(const struct seqset *s);
 /* Writes "1:4,7"; nothing for an empty set. */
