@@ -18,6 +18,10 @@ enum {
 
 static char text_pool[POOL_LINES * LINE], base64_pool[POOL_LINES * LINE];
 
+static const char *const subjects[] = {"Minutes of the meeting",
+                                       "=?utf-8?q?R=C3=BCckfrage_zur_Rechnung?=", "Re: where to meet on Monday",
+                                       "Your order has been sent"};
+
 static uint64_t next_random(uint64_t *x)
 {
     *x ^= *x << 13; /* xorshift64 */
@@ -96,11 +100,14 @@ static void add_lines(struct strbuf *b, const char *pool, uint64_t number, size_
         b->p[b->len - 3] = '=';
 }
 
+static void add_subject(struct strbuf *b, uint64_t number)
+{
+    strbuf_addf(b, "%s %llu%s", subjects[number % 4], (unsigned long long)number,
+                number % 16 == 0 ? " " MESSAGE_RARE_WORD : "");
+}
+
 static void add_header(struct strbuf *b, uint64_t number, const char *from, const char *to, bool is_mixed)
 {
-    static const char *const subjects[] = {"Minutes of the meeting",
-                                           "=?utf-8?q?R=C3=BCckfrage_zur_Rechnung?=", "Re: where to meet on Monday",
-                                           "Your order has been sent"};
     static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     unsigned day = (unsigned)(number / 1440 % 28);
     strbuf_addf(b,
@@ -116,8 +123,9 @@ static void add_header(struct strbuf *b, uint64_t number, const char *from, cons
     if (number % 4 == 2)
         strbuf_addf(b, "In-Reply-To: <%llx.%llu@elsewhere.test>\r\n", (unsigned long long)message_run(),
                     (unsigned long long)(number - 1));
-    strbuf_addf(b, "Subject: %s %llu%s\r\n", subjects[number % 4], (unsigned long long)number,
-                number % 16 == 0 ? " " MESSAGE_RARE_WORD : "");
+    strbuf_add_cstr(b, "Subject: ");
+    add_subject(b, number);
+    strbuf_add_bytes(b, "\r\n", 2);
     if (is_mixed)
         strbuf_addf(b, "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"bench-%llu\"\r\n",
                     (unsigned long long)number);
@@ -227,4 +235,29 @@ bool message_check(struct span text, struct message_id *id, const char **why)
         return false;
     *id = (struct message_id){field[0], field[1]};
     return true;
+}
+
+/* "<run.number@elsewhere.test>" */
+static bool read_message_id(struct span text, struct span *run, uint64_t *number)
+{
+    struct span digits;
+    return span_starts(text, SPAN("<")) && span_ends(text, SPAN("@elsewhere.test>")) &&
+           (text = span_skip(text, 1), span_cut(&text, '.', run)) && span_cut(&text, '@', &digits) &&
+           span_to_u64(digits, INT64_MAX, number);
+}
+
+bool message_check_envelope(struct span message_id, struct span subject, struct span in_reply_to)
+{
+    struct span run, reply_run;
+    uint64_t number, reply_number;
+    if (!read_message_id(message_id, &run, &number))
+        return false;
+    AUTO_STRBUF made = STRBUF_INIT;
+    add_subject(&made, number);
+    if (!span_eq(strbuf_span(&made), subject))
+        return false;
+    if (number % 4 != 2)
+        return span_ieq(in_reply_to, SPAN("NIL"));
+    return read_message_id(in_reply_to, &reply_run, &reply_number) && span_eq(run, reply_run) &&
+           reply_number == number - 1;
 }

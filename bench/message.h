@@ -35,6 +35,9 @@ struct message_id {
 bool message_check(struct span text, struct message_id *id, const char **why);
 /* The identity from a header block alone. */
 bool message_identity(struct span header, struct message_id *id);
+/* Whether an envelope is that of the message with this message-id: subject and in-reply-to (empty: none) as they were
+ * made. */
+bool message_check_envelope(struct span message_id, struct span subject, struct span in_reply_to);
 /* Which run of the generator this is; messages of different runs differ. */
 uint64_t message_run(void);
 /* A word that occurs in the subject of every 16th message, for SEARCH. */

@@ -106,6 +106,23 @@ static void usual_mistakes_are_noticed(void **state)
     assert_string_equal(why, "no header X-Bench");
 }
 
+static void envelopes_are_known(void **state)
+{
+    (void)state;
+    const struct span first = SPAN("<abc.4@elsewhere.test>"), reply = SPAN("<abc.6@elsewhere.test>"),
+                      before = SPAN("<abc.5@elsewhere.test>"), subject = SPAN("Re: where to meet on Monday 6");
+    assert_true(message_check_envelope(first, SPAN("Minutes of the meeting 4"), SPAN("NIL")));
+    assert_true(
+        message_check_envelope(SPAN("<abc.16@elsewhere.test>"), SPAN("Minutes of the meeting 16 walrus"), SPAN("NIL")));
+    assert_true(message_check_envelope(reply, subject, before));
+    assert_false(message_check_envelope(first, SPAN("Minutes of the meeting 8"), SPAN("NIL")));
+    assert_false(message_check_envelope(first, SPAN("Minutes of the meeting 4"), before));
+    assert_false(message_check_envelope(reply, subject, SPAN("NIL")));
+    assert_false(message_check_envelope(reply, subject, first));
+    assert_false(message_check_envelope(reply, subject, SPAN("<abd.5@elsewhere.test>")));
+    assert_false(message_check_envelope(SPAN("NIL"), subject, SPAN("NIL")));
+}
+
 static int done(void **state)
 {
     (void)state;
@@ -120,6 +137,7 @@ int main(void)
         cmocka_unit_test(headers_may_be_added),
         cmocka_unit_test(every_changed_octet_of_the_body_is_noticed),
         cmocka_unit_test(usual_mistakes_are_noticed),
+        cmocka_unit_test(envelopes_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, done);
 }
