@@ -214,8 +214,13 @@ int main(int argc, char **argv)
     memset(body, 'x', sizeof body);
     static char form[400];
     memset(form, 'y', sizeof form);
-    prepared = (struct content){span_of(body, sizeof body), span_of(form, 400), span_of(form, 150),
-                                span_of(form, 300),         span_of(form, 100), 600};
+    prepared = (struct content){.raw = span_of(body, sizeof body),
+                                .envelope = span_of(form, 400),
+                                .body = span_of(form, 150),
+                                .bodystructure = span_of(form, 300),
+                                .parts = span_of(form, 100),
+                                .preview = span_of(form, 200),
+                                .header_size = 600};
     struct store_options options = {.data_dir = argv[1]};
     struct err ignored;
     MUST(store_open(&options, &store, &err));

@@ -135,7 +135,8 @@ static enum status begin_message(struct imap *im, struct imap_call *call, struct
                                  uint32_t seq, struct err *err)
 {
     AUTO_ARENA a = ARENA_INIT;
-    struct fetch_source src = {.txn = txn, .message = view_message(im->view, seq), .arena = &a};
+    struct fetch_source src = {
+        .txn = txn, .message = view_message(im->view, seq), .arena = &a, .object_name = job->object_name};
     struct strbuf *out = imap_out(im);
     if (!job->is_view_enough)
         TRY(fetch_source_load(&src, job->forms, err));
@@ -287,6 +288,8 @@ static enum status start(struct imap *im, struct imap_call *call, struct fetch_j
     job->at = (struct fetch_cursor){.view = im->view, .uids = uids};
     if (job->has_flags || job->sets_seen)
         TRY(imap_need_keywords(im, call, err));
+    if (fetch_args_has(&job->what, FETCH_EMAILID) || fetch_args_has(&job->what, FETCH_THREADID))
+        TRY(account_object_name(im->owner, &job->object_name, err));
     call->work = job;
     call->produce = fetch_produce;
     return ST_OK;

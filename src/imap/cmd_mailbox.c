@@ -71,7 +71,11 @@ enum status cmd_create(struct imap *im, struct imap_call *call, struct err *err)
     TRY(imap_place_find(im, call, without_last_separator(name), ACL_CREATE, &place, err));
     TRY(imap_place_begin(im, &place, TXN_WRITE, &txn, err));
     TRY(refused_name(mailbox_create(txn, place.name, use, &id, err), err));
-    return store_commit(&txn, err);
+    struct mailbox m;
+    TRY(mailbox_get(txn, id, &call->arena, &m, err));
+    TRY(store_commit(&txn, err));
+    imap_set_code(call, "MAILBOXID (%.*s)", SPAN_ARG(m.object_id)); /* RFC 8474 §4.1 */
+    return ST_OK;
 }
 
 enum status cmd_delete(struct imap *im, struct imap_call *call, struct err *err)

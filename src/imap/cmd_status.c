@@ -73,7 +73,7 @@ static uint64_t append_limit(struct imap *im, const struct mailbox *m)
 static const struct {
     const char *name;
     const char *rfc;
-    uint64_t (*value)(struct imap *im, const struct mailbox *m);
+    uint64_t (*value)(struct imap *im, const struct mailbox *m); /* NULL: the mailbox's object id */
 } items[] = {
     /* clang-format off */
     { "MESSAGES",    "3501 §6.3.10", messages },
@@ -85,6 +85,7 @@ static const struct {
     { "SIZE",        "8438",         size },
     { "HIGHESTMODSEQ", "7162 §3.1.7", highest_modseq },
     { "APPENDLIMIT", "7889",         append_limit },
+    { "MAILBOXID", "8474 §4.3", NULL },
     /* clang-format on */
 };
 enum { ITEM_COUNT = sizeof items / sizeof *items };
@@ -123,7 +124,10 @@ void imap_write_status_line(struct imap *im, const struct mailbox *m, status_ite
     for (unsigned i = 0; i < ITEM_COUNT; i++)
         if (wanted >> i & 1) {
             strbuf_addf(out, "%s%s ", before, items[i].name);
-            strbuf_add_u64(out, items[i].value(im, m));
+            if (items[i].value)
+                strbuf_add_u64(out, items[i].value(im, m));
+            else
+                strbuf_addf(out, "(%.*s)", SPAN_ARG(m->object_id));
             before = " ";
         }
     strbuf_add_cstr(out, ")\r\n");

@@ -26,6 +26,7 @@ struct fetch_source {
     struct txn *txn;
     const struct view_message *message;
     struct arena *arena;
+    struct span object_name;    /* of the mailbox's account; where the items want it */
     struct content_forms forms; /* those of job->forms */
     struct mime_message parts;  /* where the forms have CONTENT_PARTS */
 };
@@ -53,6 +54,7 @@ struct fetch_job {
     struct fetch_octets *octets; /* of all streamed items */
     uint64_t offset, left;       /* of the literal that has been announced */
 
+    struct span object_name;       /* of the mailbox's account; for EMAILID and THREADID */
     const struct seqset *vanished; /* told before the first message, from this range on; NULL: nothing */
     size_t vanished_at;
 

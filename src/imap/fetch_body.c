@@ -18,6 +18,8 @@ bool fetch_is_streamed(const struct fetch_item *item)
 unsigned fetch_forms_of(const struct fetch_item *item)
 {
     switch (item->kind) {
+    case FETCH_PREVIEW:
+        return CONTENT_PREVIEW;
     case FETCH_ENVELOPE:
         return CONTENT_ENVELOPE;
     case FETCH_BODY:

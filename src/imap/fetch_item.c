@@ -3,6 +3,8 @@
  * RFC822.SIZE), or from the texts that were made at delivery (ENVELOPE, BODY, BODYSTRUCTURE).
  */
 #include "imap/fetch.h"
+#include "imap/object_id.h"
+#include "text/imap_structure.h"
 #include "base/banned.h"
 
 uint64_t fetch_flags(const struct fetch_job *job, const struct view_message *m)
@@ -23,6 +25,36 @@ static void write_date(int64_t utc, int zone_minutes, struct strbuf *out)
     strbuf_add_char(out, '"');
     date_write_imap(utc, zone_minutes, out);
     strbuf_add_char(out, '"');
+}
+
+static enum status write_thread(const struct fetch_source *src, struct strbuf *out, struct err *err)
+{
+    uint64_t thread;
+    TRY(imap_thread_of(src->txn, src->message->content, &src->forms, &thread, err));
+    strbuf_add_char(out, '(');
+    imap_write_thread_id(src->object_name, thread, src->message->content, out);
+    strbuf_add_char(out, ')');
+    return ST_OK;
+}
+
+static enum status write_preview(const struct imap *im, const struct fetch_source *src, const struct fetch_item *item,
+                                 struct strbuf *out, struct err *err)
+{
+    AUTO_STRBUF made = STRBUF_INIT;
+    struct span text = src->forms.preview;
+    if (!src->forms.has_preview) {
+        if (item->is_lazy) {
+            strbuf_add_cstr(out, "NIL");
+            return ST_OK;
+        }
+        TRY(content_make_preview(src->txn, src->message->content, &made, err));
+        text = strbuf_span(&made);
+    }
+    if (imap_has(im, IMAP_UTF8))
+        imap_utf8_string_write(text, out);
+    else
+        imap_string_write(text, out);
+    return ST_OK;
 }
 
 enum status fetch_write_item(struct imap *im, const struct imap_call *call, const struct fetch_source *src,
@@ -53,6 +85,15 @@ enum status fetch_write_item(struct imap *im, const struct imap_call *call, cons
     case FETCH_SIZE:
         strbuf_add_u64(out, m->size);
         break;
+    case FETCH_EMAILID:
+        strbuf_add_char(out, '(');
+        imap_write_email_id(src->object_name, m->content, out);
+        strbuf_add_char(out, ')');
+        break;
+    case FETCH_THREADID:
+        return write_thread(src, out, err);
+    case FETCH_PREVIEW:
+        return write_preview(im, src, item, out, err);
     case FETCH_ENVELOPE:
         strbuf_add(out, src->forms.envelope);
         break;

@@ -31,7 +31,8 @@ struct search_matcher {
     struct strbuf header_text;  /* decoded and folded, for TEXT */
     struct strbuf text;         /* bodies, decoded and folded */
     struct strbuf scratch;
-    uint64_t bytes_read; /* by all messages; the batch's measure */
+    struct span object_name; /* of the mailbox's account, where the program asks for object ids */
+    uint64_t bytes_read;     /* by all messages; the batch's measure */
 };
 
 void search_matcher_free(struct search_matcher *s);

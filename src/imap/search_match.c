@@ -1,6 +1,7 @@
 /*
  * search_match.c - see search.h. One function for each kind of cost: the view, the header, the bodies.
  */
+#include "imap/object_id.h"
 #include "imap/search.h"
 #include "text/header.h"
 #include "base/banned.h"
@@ -171,6 +172,23 @@ static enum status match_children(struct search_matcher *s, const struct search_
     return ST_OK;
 }
 
+/* RFC 8474 §6 */
+static enum status match_object_id(struct search_matcher *s, const struct search_key *k, bool *out, struct err *err)
+{
+    uint64_t thread;
+    content_id content = s->message->content;
+    strbuf_clear(&s->scratch);
+    if (k->kind == SEARCH_EMAILID) {
+        imap_write_email_id(s->object_name, content, &s->scratch);
+    } else {
+        TRY(need_forms(s, err));
+        TRY(imap_thread_of(s->txn, content, &s->forms, &thread, err));
+        imap_write_thread_id(s->object_name, thread, content, &s->scratch);
+    }
+    *out = span_eq(strbuf_span(&s->scratch), k->text);
+    return ST_OK;
+}
+
 static enum status match_positive(struct search_matcher *s, const struct search_key *k, bool *out, struct err *err)
 {
     switch (k->kind) {
@@ -183,6 +201,9 @@ static enum status match_positive(struct search_matcher *s, const struct search_
         TRY(need_header(s, err));
         *out = match_sent(s, k);
         return ST_OK;
+    case SEARCH_EMAILID:
+    case SEARCH_THREADID:
+        return match_object_id(s, k, out, err);
     case SEARCH_HEADER:
         TRY(need_header(s, err));
         *out = search_header_has(s, strbuf_span(&s->header), k->name, k->text);

@@ -73,6 +73,8 @@ enum status search_run_begin(struct imap *im, struct imap_call *call, struct sea
     if (run->program.has_modseq)
         imap_enable(im, IMAP_CONDSTORE);
     run->matcher.im = im;
+    if (run->program.has_object_ids)
+        TRY(account_object_name(im->owner, &run->matcher.object_name, err));
     run->matcher.now = clock_wall_ms() / 1000;
     run->matcher.forms_wanted = run->program.root->cost == SEARCH_COST_BODY ? CONTENT_PARTS : 0;
     run->next = first_message(im, call, run->program.root);

@@ -82,6 +82,9 @@ static const struct {
     { "QRESYNC",   "7162",  AUTH },
     { "UIDONLY",   "9586",  AUTH },
     { "INPROGRESS", "9585", AUTH },
+    { "PARTIAL",   "9394",  AUTH },
+    { "OBJECTID",  "8474",  AUTH },
+    { "PREVIEW",   "8970",  AUTH },
     { "SEARCHRES", "5182",  AUTH },
     { "WITHIN",    "5032",  AUTH },
     /* clang-format on */

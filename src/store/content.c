@@ -1,7 +1,7 @@
 /* content.c - what is computed of a message before it is stored: its structure and the texts IMAP sends of it. */
 #include "store/store.h"
 #include "text/imap_structure.h"
-#include "text/mime.h"
+#include "text/preview.h"
 #include "base/banned.h"
 
 static struct span body_form(struct arena *a, const struct mime_message *m, struct span raw, bool is_extended)
@@ -17,15 +17,18 @@ void content_prepare(struct arena *a, struct span raw, struct content *out)
     mime_parse(a, raw, &m);
     struct span header = span_slice(raw, m.parts[0].header_offset, m.parts[0].header_offset + m.parts[0].header_size);
 
-    AUTO_STRBUF envelope = STRBUF_INIT, parts = STRBUF_INIT;
+    AUTO_STRBUF envelope = STRBUF_INIT, parts = STRBUF_INIT, preview = STRBUF_INIT;
     imap_envelope_write(a, header, &envelope);
     mime_pack(&m, &parts);
+    preview_write(&m, raw, &preview);
     *out = (struct content){
         .raw = raw,
         .envelope = arena_strbuf(a, &envelope),
         .body = body_form(a, &m, raw, false),
         .bodystructure = body_form(a, &m, raw, true),
         .parts = arena_strbuf(a, &parts),
+        .preview = arena_strbuf(a, &preview),
+        .thread = thread_number(header),
         .header_size = m.parts[0].header_size,
     };
 }

@@ -1,8 +1,9 @@
 /*
- * mail_app.h - what the role mail gives to its protocols as session_app(): the services that sessions after login work with.
+ * mail_app.h - what the role mail gives to its protocols as session_app(): the services that sessions after login work
+ * with.
  *
- * Made once by roles/mail.c before the first session and then only read, but for what is atomic. `handover` comes first:
- * auth/handover.c sees the same pointer as a struct handover_app.
+ * Made once by roles/mail.c before the first session and then only read, but for what is atomic. `handover` comes
+ * first: auth/handover.c sees the same pointer as a struct handover_app.
  */
 #pragma once
 #include "auth/handover.h"

@@ -78,6 +78,10 @@ void account_free(struct account **a); /* releases this reference */
 AUTO_DEFINE(account)
 struct span account_address(const struct account *a); /* valid as long as the reference */
 
+/* A word that no other account has, for naming its mailboxes and messages (RFC 8474). Valid as long as the reference;
+ * reads the account at its first call. */
+enum status account_object_name(struct account *a, struct span *out, struct err *err);
+
 enum txn_mode {
     TXN_READ,
     TXN_WRITE, /* commit flushes */
@@ -110,7 +114,8 @@ struct mailbox {
     enum special_use use;
     bool is_noselect; /* exists only for its children (RFC 3501 §6.3.4) */
     bool is_subscribed;
-    bool has_children; /* only set by mailbox_list */
+    bool has_children;     /* only set by mailbox_list */
+    struct span object_id; /* MAILBOXID (RFC 8474); in the arena given. Stays with renaming. */
 };
 
 enum status mailbox_find(struct txn *t, struct span name, struct arena *a, struct mailbox *out, struct err *err);
@@ -153,18 +158,34 @@ struct content {
     struct span body;          /* IMAP BODY */
     struct span bodystructure; /* IMAP BODYSTRUCTURE */
     struct span parts;         /* mime_pack() */
+    struct span preview;       /* preview_write() */
+    uint64_t thread;           /* thread_number() */
     uint64_t header_size;      /* with its empty line */
 };
 void content_prepare(struct arena *a, struct span raw, struct content *out);
 
 /* Which forms content_load() reads; bits. */
-enum { CONTENT_ENVELOPE = 1, CONTENT_BODY = 2, CONTENT_BODYSTRUCTURE = 4, CONTENT_PARTS = 8, CONTENT_HEADER = 16 };
+enum {
+    CONTENT_ENVELOPE = 1,
+    CONTENT_BODY = 2,
+    CONTENT_BODYSTRUCTURE = 4,
+    CONTENT_PARTS = 8,
+    CONTENT_HEADER = 16,
+    CONTENT_PREVIEW = 32
+};
 struct content_forms {
     uint64_t size, header_size;
+    /* What older versions did not store yet is not there: */
+    bool has_thread, has_preview;
+    uint64_t thread;
+    struct span preview;
     struct span envelope, body, bodystructure, parts, header; /* those asked for, in the arena */
 };
 enum status content_load(struct txn *t, content_id id, unsigned what, struct arena *a, struct content_forms *out,
                          struct err *err);
+/* The same two made anew of what is stored (text/preview.h), for messages that have been there for so long. */
+enum status content_make_preview(struct txn *t, content_id id, struct strbuf *out, struct err *err);
+enum status content_make_thread(struct txn *t, content_id id, uint64_t *out, struct err *err);
 /* Appends up to `size` octets from `offset` (fewer at the end); reads only the chunks it must. */
 enum status content_read(struct txn *t, content_id id, uint64_t offset, uint64_t size, struct strbuf *out,
                          struct err *err);
@@ -197,8 +218,8 @@ enum status message_move(struct txn *t, mailbox_id from, const struct seqset *ui
 enum status message_expunge(struct txn *t, mailbox_id in, const struct seqset *uids, bool only_deleted, struct arena *a,
                             struct seqset **removed, struct err *err);
 
-/* The uids below `below_uid` of messages that were removed after this modseq, added to `out`. *is_known false: it is too
- * long ago, what was removed is not remembered (struct mailbox, journal_modseq), and nothing is added. */
+/* The uids below `below_uid` of messages that were removed after this modseq, added to `out`. *is_known false: it is
+ * too long ago, what was removed is not remembered (struct mailbox, journal_modseq), and nothing is added. */
 enum status message_vanished(struct txn *t, mailbox_id in, uint64_t modseq, uint32_t below_uid, struct arena *a,
                              struct seqset *out, bool *is_known, struct err *err);
 

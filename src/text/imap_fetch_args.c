@@ -16,6 +16,9 @@ static const struct item_name {
     {"FLAGS", FETCH_FLAGS, 0, false, false},
     {"UID", FETCH_UID, 0, false, false},
     {"INTERNALDATE", FETCH_INTERNALDATE, 0, false, false},
+    {"EMAILID", FETCH_EMAILID, 0, false, false},
+    {"THREADID", FETCH_THREADID, 0, false, false},
+    {"PREVIEW", FETCH_PREVIEW, 0, false, false},
     {"SAVEDATE", FETCH_SAVEDATE, 0, false, false},
     {"MODSEQ", FETCH_MODSEQ, 0, false, false},
     {"ENVELOPE", FETCH_ENVELOPE, 0, false, false},
@@ -212,6 +215,24 @@ static struct span peek_name(const struct imap_args *args)
     return span_take(args->rest, n);
 }
 
+/* "(LAZY)" (RFC 8970 §6) */
+static enum status preview_modifiers(struct imap_args *args, struct fetch_item *it, struct err *err)
+{
+    if (!span_starts(args->rest, SPAN(" (")))
+        return ST_OK;
+    struct imap_args ahead = *args; /* "(LAZY" or, behind a single item, the modifiers of the FETCH */
+    TRY(args_sp(&ahead, err));
+    TRY(args_list_open(&ahead, err));
+    if (!args_take_word(&ahead, "LAZY"))
+        return ST_OK;
+    *args = ahead;
+    it->is_lazy = true;
+    while (args_take(args, ' '))
+        if (!args_take_word(args, "LAZY"))
+            return args_expected(args, "LAZY", err);
+    return args_list_close(args, err);
+}
+
 static enum status item(struct reader *r, struct err *err)
 {
     struct span name = peek_name(r->args);
@@ -230,6 +251,8 @@ static enum status item(struct reader *r, struct err *err)
     bool is_section_form = found->has_section_form && (found->kind == FETCH_SECTION || args_next_is(r->args, '['));
     if (is_section_form)
         TRY(section(r, it, err));
+    if (it->kind == FETCH_PREVIEW)
+        TRY(preview_modifiers(r->args, it, err));
     if (found->sets_seen && it->kind == FETCH_SECTION)
         r->out->sets_seen = true;
     return ST_OK;

@@ -21,6 +21,9 @@ enum fetch_kind {
     FETCH_SAVEDATE, /* RFC 8514 */
     FETCH_MODSEQ,   /* RFC 7162 §3.1.4.2 */
     FETCH_SIZE,     /* RFC822.SIZE; up to here the view knows the answer */
+    FETCH_EMAILID,  /* RFC 8474 §5; from here on the content is needed */
+    FETCH_THREADID,
+    FETCH_PREVIEW, /* RFC 8970 */
     FETCH_ENVELOPE,
     FETCH_BODY, /* BODY without a section */
     FETCH_BODYSTRUCTURE,
@@ -45,6 +48,7 @@ struct fetch_item {
     size_t field_count;
     bool is_partial;
     uint64_t offset, size; /* of the partial */
+    bool is_lazy;          /* of FETCH_PREVIEW: NIL where it would have to be made (RFC 8970 §4.1) */
 };
 
 struct fetch_args {

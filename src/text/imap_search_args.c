@@ -16,6 +16,7 @@ enum operand {
     OPERAND_INTERVAL,
     OPERAND_UIDS,
     OPERAND_MODSEQ,
+    OPERAND_OBJECT_ID,
     OPERAND_UID_AFTER,
     OPERAND_UID_BEFORE
 };
@@ -37,6 +38,7 @@ static const struct key_name {
     {"DELETED", SEARCH_FLAGS, false, OPERAND_NONE, IMAP_FLAG_DELETED, NULL},
     {"DRAFT", SEARCH_FLAGS, false, OPERAND_NONE, IMAP_FLAG_DRAFT, NULL},
     {"FLAGGED", SEARCH_FLAGS, false, OPERAND_NONE, IMAP_FLAG_FLAGGED, NULL},
+    {"EMAILID", SEARCH_EMAILID, false, OPERAND_OBJECT_ID, 0, NULL},
     {"FROM", SEARCH_HEADER, false, OPERAND_TEXT, 0, "From"},
     {"HEADER", SEARCH_HEADER, false, OPERAND_FIELD_TEXT, 0, NULL},
     {"KEYWORD", SEARCH_KEYWORD, false, OPERAND_KEYWORD, 0, NULL},
@@ -58,6 +60,7 @@ static const struct key_name {
     {"SMALLER", SEARCH_SMALLER, false, OPERAND_NUMBER, 0, NULL},
     {"SUBJECT", SEARCH_HEADER, false, OPERAND_TEXT, 0, "Subject"},
     {"TEXT", SEARCH_TEXT, false, OPERAND_TEXT, 0, NULL},
+    {"THREADID", SEARCH_THREADID, false, OPERAND_OBJECT_ID, 0, NULL},
     {"TO", SEARCH_HEADER, false, OPERAND_TEXT, 0, "To"},
     {"UID", SEARCH_UID, false, OPERAND_UIDS, 0, NULL},
     {"UIDAFTER", SEARCH_UID, false, OPERAND_UID_AFTER, 0, NULL}, /* RFC 9738 §3.2 */
@@ -76,7 +79,7 @@ struct reader {
     struct search_last last;
     struct span charset;
     size_t keys, texts;
-    bool has_keywords, has_numbers, has_modseq, has_fuzzy;
+    bool has_keywords, has_numbers, has_modseq, has_object_ids, has_fuzzy;
     unsigned fuzzy; /* FUZZYs that stand around what is read */
     unsigned depth;
 };
@@ -141,6 +144,19 @@ static enum status modseq_operand(struct reader *r, struct search_key *k, struct
     return args_number64(r->args, &k->number, err);
 }
 
+/* objectid of RFC 8474 §7. */
+static enum status object_id_operand(struct reader *r, struct search_key *k, struct err *err)
+{
+    r->has_object_ids = true;
+    TRY(args_atom(r->args, &k->text, err));
+    for (size_t i = 0; i < k->text.len; i++) {
+        char c = k->text.p[i];
+        if (!ascii_is_alpha(c) && !ascii_is_digit(c) && c != '_' && c != '-')
+            return err_set(err, ST_SYNTAX, "this is not an object id");
+    }
+    return k->text.len <= 255 ? ST_OK : err_set(err, ST_SYNTAX, "an object id has at most 255 characters");
+}
+
 static enum status operand(struct reader *r, enum operand what, struct search_key *k, struct err *err)
 {
     uint32_t number;
@@ -178,6 +194,8 @@ static enum status operand(struct reader *r, enum operand what, struct search_ke
         if (what == OPERAND_UID_BEFORE && number > 1)
             seqset_add(r->args->arena, k->set, 1, number - 1);
         return ST_OK;
+    case OPERAND_OBJECT_ID:
+        return object_id_operand(r, k, err);
     case OPERAND_MODSEQ:
         return modseq_operand(r, k, err);
     case OPERAND_NONE:
@@ -322,6 +340,7 @@ static enum status program(struct reader *r, struct search_args *out, struct err
     out->has_keywords = r->has_keywords;
     out->has_numbers = r->has_numbers;
     out->has_modseq = r->has_modseq;
+    out->has_object_ids = r->has_object_ids;
     out->has_fuzzy = r->has_fuzzy;
     return args_end(r->args, err);
 }

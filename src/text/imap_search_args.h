@@ -33,14 +33,16 @@ enum search_kind {
     SEARCH_SAVEDBEFORE, /* day, of coming into this mailbox (RFC 8514) */
     SEARCH_SAVEDON,
     SEARCH_SAVEDSINCE,
-    SEARCH_OLDER, /* number of seconds before now, of the internal date (RFC 5032) */
+    SEARCH_EMAILID, /* text (RFC 8474 §6) */
+    SEARCH_OLDER,   /* number of seconds before now, of the internal date (RFC 5032) */
     SEARCH_YOUNGER,
     SEARCH_SENTBEFORE, /* day, of the Date field */
     SEARCH_SENTON,
     SEARCH_SENTSINCE,
-    SEARCH_HEADER, /* name, text */
-    SEARCH_BODY,   /* text, in the bodies of the parts */
-    SEARCH_TEXT    /* text, in header or bodies */
+    SEARCH_THREADID, /* text */
+    SEARCH_HEADER,   /* name, text */
+    SEARCH_BODY,     /* text, in the bodies of the parts */
+    SEARCH_TEXT      /* text, in header or bodies */
 };
 
 enum search_cost { SEARCH_COST_VIEW, SEARCH_COST_HEADER, SEARCH_COST_BODY }; /* what has to be read to know */
@@ -62,11 +64,12 @@ struct search_key {
 struct search_args {
     struct search_return returns;
     struct search_key *root;
-    size_t keys;       /* in the tree */
-    bool has_keywords; /* KEYWORD or UNKEYWORD is among the keys */
-    bool has_numbers;  /* sequence numbers are among the keys */
-    bool has_modseq;   /* MODSEQ is: the answer has the greatest modseq of what is found */
-    bool has_fuzzy;    /* FUZZY is */
+    size_t keys;         /* in the tree */
+    bool has_keywords;   /* KEYWORD or UNKEYWORD is among the keys */
+    bool has_numbers;    /* sequence numbers are among the keys */
+    bool has_modseq;     /* MODSEQ is: the answer has the greatest modseq of what is found */
+    bool has_object_ids; /* EMAILID or THREADID is */
+    bool has_fuzzy;      /* FUZZY is */
 };
 
 /* What "*" stands for in a set of sequence numbers and in one of uids. */

@@ -315,10 +315,11 @@ static void check_finds_damage(void **state)
     check_finds(f, "DELETE FROM chunk", "its bytes");
     check_finds(f, "UPDATE content_refs SET refs = 7", "referenced 2 times, counted 7");
     check_finds(f, "INSERT INTO tombstone VALUES(1, 1, 1, 1)", "both there and expunged");
-    check_finds(f,
-                "INSERT INTO content SELECT 999999, size, header_size, envelope, body, bodystructure, parts, data"
-                " FROM content LIMIT 1",
-                "belongs to no message");
+    check_finds(
+        f,
+        "INSERT INTO content SELECT 999999, size, header_size, NULL, envelope, body, bodystructure, parts, NULL, data"
+        " FROM content LIMIT 1",
+        "belongs to no message");
     check_finds(f, "DELETE FROM content", "is missing");
 }
 

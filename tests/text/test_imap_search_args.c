@@ -30,6 +30,8 @@ static const char *const names[] = {
     [SEARCH_SAVEDBEFORE] = "savedbefore",
     [SEARCH_SAVEDON] = "savedon",
     [SEARCH_SAVEDSINCE] = "savedsince",
+    [SEARCH_EMAILID] = "emailid",
+    [SEARCH_THREADID] = "threadid",
     [SEARCH_SENTBEFORE] = "sentbefore",
     [SEARCH_SENTON] = "senton",
     [SEARCH_SENTSINCE] = "sentsince",
@@ -115,6 +117,9 @@ static void programs(void **state)
         {"MODSEQ", NULL},
         {"SAVEDBEFORE 1-Feb-1994 SAVEDON 1-Feb-1994 SAVEDSINCE 1-Feb-1994", /* RFC 8514 §4.3 */
          "(and savedbefore:8797 savedon:8797 savedsince:8797)"},
+        {"EMAILID M1-a_B THREADID T1", "(and emailid threadid)"}, /* RFC 8474 §6 */
+        {"EMAILID M.1", NULL},
+        {"THREADID \"T1\"", NULL},
         {"OR SEEN FLAGGED", "(and (or flags:1 flags:4))"},
         {"OR (SEEN 1) NOT OR 2 3", "(and (or (and flags:1 seq:1) !(or seq:2 seq:3)))"},
         {"(ALL)", "(and (and all))"},

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -282,4 +283,26 @@ struct span account_address(const struct account *a)
 struct hub *account_hub(struct account *a)
 {
     return &a->hub;
+}
+
+enum status account_object_name(struct account *a, struct span *out, struct err *err)
+{
+    pthread_mutex_lock(&a->keywords_lock);
+    *out = span_cstr(a->object_name);
+    pthread_mutex_unlock(&a->keywords_lock);
+    if (out->len)
+        return ST_OK;
+    AUTO(txn) t = NULL;
+    sqlite3_stmt *s;
+    enum status st;
+    TRY(store_begin(a, TXN_READ, &t, err));
+    TRY(db_query_values(t->db, &s, err, "SELECT object_name FROM account", NULL, 0));
+    if (!db_row(t->db, s, &st, err))
+        return st == ST_OK ? err_set(err, ST_BUG, "the account has no row") : st;
+    pthread_mutex_lock(&a->keywords_lock);
+    (void)snprintf(a->object_name, sizeof a->object_name, "%.*s", SPAN_ARG(column_span(s, 0)));
+    *out = span_cstr(a->object_name);
+    pthread_mutex_unlock(&a->keywords_lock);
+    db_done(s);
+    return ST_OK;
 }

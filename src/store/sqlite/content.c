@@ -28,10 +28,11 @@ enum status content_insert(struct txn *t, const struct content *c, content_id *o
 {
     content_id id = next_id(t);
     TRY(db_run(t->db, err,
-               "INSERT INTO content(id, size, header_size, envelope, body, bodystructure, parts, data)"
-               " VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
-               INT(id), INT(c->raw.len), INT(c->header_size), BLOB(c->envelope), BLOB(c->body), BLOB(c->bodystructure),
-               BLOB(c->parts), BLOB(span_take(c->raw, CONTENT_INLINE_BYTES))));
+               "INSERT INTO content(id, size, header_size, thread, envelope, body, bodystructure, parts, preview, data)"
+               " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               INT(id), INT(c->raw.len), INT(c->header_size), INT(c->thread), BLOB(c->envelope), BLOB(c->body),
+               BLOB(c->bodystructure), BLOB(c->parts), BLOB(c->preview),
+               BLOB(span_take(c->raw, CONTENT_INLINE_BYTES))));
     struct span rest = span_skip(c->raw, CONTENT_INLINE_BYTES);
     for (int64_t i = 0; rest.len; i++) {
         TRY(db_run(t->db, err, "INSERT INTO chunk(content, idx, data) VALUES(?, ?, ?)", INT(id), INT(i),
@@ -127,9 +128,10 @@ enum status content_read(struct txn *t, content_id id, uint64_t offset, uint64_t
 }
 
 /* Each form is read only where asked for: the CASEs keep SQLite from walking to the others. */
-static const char forms_sql[] = "SELECT size, header_size,"
+static const char forms_sql[] = "SELECT size, header_size, thread,"
                                 " CASE WHEN ?2 & 1 THEN envelope END, CASE WHEN ?2 & 2 THEN body END,"
-                                " CASE WHEN ?2 & 4 THEN bodystructure END, CASE WHEN ?2 & 8 THEN parts END"
+                                " CASE WHEN ?2 & 4 THEN bodystructure END, CASE WHEN ?2 & 8 THEN parts END,"
+                                " CASE WHEN ?2 & 32 THEN preview END"
                                 " FROM content WHERE id = ?1";
 
 enum status content_load(struct txn *t, content_id id, unsigned what, struct arena *a, struct content_forms *out,
@@ -141,10 +143,15 @@ enum status content_load(struct txn *t, content_id id, unsigned what, struct are
     if (!db_row(t->db, s, &st, err))
         return st == ST_OK ? err_set(err, ST_NOTFOUND, "no such message content") : st;
     *out = (struct content_forms){.size = column_u64(s, 0), .header_size = column_u64(s, 1)};
+    out->has_thread = sqlite3_column_type(s, 2) != SQLITE_NULL;
+    out->thread = column_u64(s, 2);
     struct span *forms[] = {&out->envelope, &out->body, &out->bodystructure, &out->parts};
     for (int i = 0; i < 4; i++)
         if (what & (1u << i))
-            *forms[i] = arena_copy(a, column_span(s, i + 2));
+            *forms[i] = arena_copy(a, column_span(s, i + 3));
+    out->has_preview = sqlite3_column_type(s, 7) != SQLITE_NULL;
+    if (out->has_preview)
+        out->preview = arena_copy(a, column_span(s, 7));
     db_done(s);
     if (what & CONTENT_HEADER) {
         AUTO_STRBUF header = STRBUF_INIT;

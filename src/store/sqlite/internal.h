@@ -63,6 +63,7 @@ struct account {
     uint64_t modseq;                 /* the last one committed; under writer */
     struct view_set views;
     struct hub hub;
+    char object_name[16]; /* under keywords_lock; "" not read yet, then constant */
     pthread_mutex_t keywords_lock;
     struct keywords *keywords; /* NULL: not read yet */
 };

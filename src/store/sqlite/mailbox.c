@@ -7,8 +7,10 @@
     "id, uidvalidity, uidnext, messages, unseen, deleted, recent_from, size, highest_modseq, special_use, "            \
     "is_noselect, "                                                                                                    \
     "tombstones, journal_modseq, journal_pruned_utc"
-enum { NAME_COLUMN = 14, SUBSCRIBED_COLUMN = 15 };
-#define LISTED ROW_COLUMNS ", name, EXISTS(SELECT 1 FROM subscription s WHERE s.name = mailbox.name)"
+enum { NAME_COLUMN = 14, SUBSCRIBED_COLUMN = 15, OBJECT_NAME_COLUMN = 16 };
+#define LISTED                                                                                                         \
+    ROW_COLUMNS ", name, EXISTS(SELECT 1 FROM subscription s WHERE s.name = mailbox.name),"                            \
+                " (SELECT object_name FROM account)"
 
 static struct mailbox_row row_of(sqlite3_stmt *s)
 {
@@ -71,6 +73,8 @@ static struct mailbox mailbox_of(sqlite3_stmt *s, struct arena *a)
         .use = r.use <= USE_TRASH ? (enum special_use)r.use : USE_NONE,
         .is_noselect = r.is_noselect,
         .is_subscribed = column_i64(s, SUBSCRIBED_COLUMN),
+        .object_id =
+            arena_printf(a, "F%.*s-%llx", SPAN_ARG(column_span(s, OBJECT_NAME_COLUMN)), (unsigned long long)r.id),
     };
 }
 

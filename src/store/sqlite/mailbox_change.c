@@ -56,7 +56,9 @@ enum status account_first_mailboxes(struct db *db, struct err *err)
         {SPAN_INIT("INBOX"), USE_NONE}, {SPAN_INIT("Drafts"), USE_DRAFTS}, {SPAN_INIT("Sent"), USE_SENT},
         {SPAN_INIT("Junk"), USE_JUNK},  {SPAN_INIT("Trash"), USE_TRASH},   {SPAN_INIT("Archive"), USE_ARCHIVE},
     };
-    TRY(db_run_plain(db, err, "INSERT INTO account(id, modseq, uidvalidity, uidvalidity_gone) VALUES(1, 1, 0, 0)"));
+    TRY(db_run_plain(db, err,
+                     "INSERT INTO account(id, modseq, uidvalidity, uidvalidity_gone, object_name)"
+                     " VALUES(1, 1, 0, 0, lower(hex(randomblob(6))))"));
     for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
         mailbox_id id;
         TRY(insert(db, first[i].name, first[i].use, 1, &id, err));
