@@ -61,6 +61,7 @@ enum park {
 enum progress { PROGRESS_NONE, PROGRESS_BODY, PROGRESS_DRAIN, PROGRESS_CARRY_DOWN, PROGRESS_CARRY_UP, PROGRESS_HALF };
 
 enum {
+    STAY_MS = 2,          /* how long a worker waits with a session for what is likely to come at once */
     PROGRESS_MINUTES = 3, /* per-minute minimums are judged over this long, so that a short stall is forgiven */
     PROGRESS_WINDOW_MS = PROGRESS_MINUTES * 60 * 1000,
     CARRY_UP_WINDOW_MS = 10 * 60 * 1000,
@@ -110,6 +111,7 @@ struct session {
 
     struct timer timer;
     int64_t since_ms;       /* when the wait for input, the handshake or the lingering began */
+    int64_t parked_ms;      /* when it parked for input */
     int64_t window_ms;      /* when the progress window began */
     int64_t pause_until_ms; /* 0: no pause */
     int64_t idle_ms, command_ms;
@@ -128,6 +130,7 @@ struct session {
     bool is_hasty;    /* closes although not all output went out */
     bool is_secured;  /* the handshake was STARTTLS's */
     bool wants_write; /* TLS must write before it can read */
+    bool is_quick;    /* its last input came within STAY_MS */
     uint32_t armed_events;
     uint8_t limit_key[8];
 

@@ -15,6 +15,7 @@
  * A dead session's memory stays until the loop has finished the batch of events in which its pointer may still stand:
  * the worker puts it into the graveyard, the loop empties that before it asks epoll for the next batch.
  */
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include "base/clock.h"
@@ -191,6 +192,22 @@ static void bury(struct session *s)
     loop_wake(sv);
 }
 
+/*
+ * A peer that answers at once (another role, a client that is near) is waited for by the worker itself for a moment: the
+ * bytes then find the session on its thread, and neither the loop nor a second worker must be woken for them. Only
+ * where the last input came as quickly, and where nobody waits for a worker.
+ */
+static bool stay(struct session *s)
+{
+    struct pollfd p = {.fd = s->stream.fd, .events = POLLIN};
+    if (!s->is_quick || s->wants_write || pool_waiting(s->server->pool) > 0 ||
+        atomic_load_explicit(&s->word, memory_order_relaxed) != STATE_RUNNING)
+        return false;
+    s->is_quick = poll(&p, 1, STAY_MS) > 0;
+    s->is_readable = s->is_quick;
+    return s->is_quick;
+}
+
 static void yield_turn(struct session *s)
 {
     session_leave_buffers(s);
@@ -204,6 +221,7 @@ void session_run(struct job *job, struct worker *w)
 {
     struct session *s = CONTAINER_OF(job, struct session, job);
     session_adopt_buffers(s, w);
+    s->is_quick = w->started_ms - s->parked_ms <= STAY_MS;
     for (;;) {
         session_absorb(s);
         enum park why = advance(s);
@@ -215,7 +233,11 @@ void session_run(struct job *job, struct worker *w)
             yield_turn(s);
             return;
         }
-        int64_t deadline_ms = park_deadline(s, why, clock_mono_ms());
+        if (why == PARK_INPUT && stay(s))
+            continue;
+        int64_t now_ms = clock_mono_ms();
+        s->parked_ms = why == PARK_INPUT ? now_ms : 0;
+        int64_t deadline_ms = park_deadline(s, why, now_ms);
         if (deadline_ms == 0) {
             expire(s, why);
             continue;

@@ -93,9 +93,10 @@ void pool_add(struct pool *p, struct job *job)
     bool must_ask = waiting > p->idle && p->count < p->max && !p->has_asked;
     if (must_ask)
         p->has_asked = true;
-    if (p->idle)
-        pthread_cond_signal(&p->has_work);
+    bool is_awaited = p->idle > 0;
     pthread_mutex_unlock(&p->lock);
+    if (is_awaited) /* not under the lock, which the woken worker needs at once */
+        pthread_cond_signal(&p->has_work);
     if (must_ask)
         p->wake(p->ctx);
 }
