@@ -36,6 +36,7 @@
 #include <stdlib.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "store/sqlite/wal_vfs.h"
 #include "base/banned.h"
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
@@ -46,6 +47,7 @@ static void start(void)
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     if (sqlite3_initialize() != SQLITE_OK)
         panic("SQLite cannot be initialised");
+    wal_vfs_register();
 }
 
 void db_start(void)
@@ -110,7 +112,7 @@ enum status db_open(const char *path, bool is_new, struct db **out, struct err *
     db_start();
     struct db *db = mem_alloc(sizeof *db);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE;
-    int rc = sqlite3_open_v2(path, &db->conn, flags, NULL);
+    int rc = sqlite3_open_v2(path, &db->conn, flags, WAL_VFS_NAME);
     enum status st = ST_OK;
     if (rc != SQLITE_OK)
         st = err_set_operator(err, ST_IO, "internal error, try again later", "%s: cannot open: %s", path,
