@@ -3,13 +3,9 @@
  * reply.
  */
 #include "smtp/client.h"
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
 #include "base/clock.h"
 #include "base/mem.h"
 #include "text/date.h"
@@ -346,97 +342,4 @@ enum status smtp_client_hello(struct smtp_client *c, const char *verb, const cha
     smtp_client_command(c, "%s %s", verb, hostname);
     TRY(smtp_client_flush(c, err));
     return read_reply(c, timeout_ms, true, reply, err);
-}
-
-/* ---- sockets ------------------------------------------------------------------------------------------------ */
-
-struct socket_ctx {
-    int fd;
-    int64_t receive_ms; /* what SO_RCVTIMEO stands at */
-};
-
-static void set_timeout(int fd, int option, int64_t ms)
-{
-    struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
-    (void)setsockopt(fd, SOL_SOCKET, option, &tv, sizeof tv);
-}
-
-static enum status socket_read(void *ctx, char *p, size_t n, size_t *got, int64_t timeout_ms, struct err *err)
-{
-    struct socket_ctx *s = ctx;
-    /* The socket's own timeout saves a poll(2) for each reply; it is set anew only when it would be too long, or far
-     * too short. */
-    if (timeout_ms < s->receive_ms || timeout_ms > 2 * s->receive_ms) {
-        set_timeout(s->fd, SO_RCVTIMEO, timeout_ms);
-        s->receive_ms = timeout_ms;
-    }
-    ssize_t r;
-    do
-        r = recv(s->fd, p, n, 0);
-    while (r < 0 && errno == EINTR);
-    if (r > 0) {
-        *got = (size_t)r;
-        return ST_OK;
-    }
-    if (r == 0 || errno == ECONNRESET)
-        return err_set(err, ST_CLOSED, "the other side closed the connection");
-    if (errno == EAGAIN || errno == EWOULDBLOCK)
-        return err_set(err, ST_TEMPORARY, "no reply in time");
-    err_errno(err, "reading from a socket");
-    return err->status = ST_IO;
-}
-
-static enum status write_failed(struct err *err)
-{
-    if (errno == EPIPE || errno == ECONNRESET)
-        return err_set(err, ST_CLOSED, "the other side closed the connection");
-    if (errno == EAGAIN || errno == EWOULDBLOCK)
-        return err_set(err, ST_TEMPORARY, "the other side takes no bytes");
-    err_errno(err, "writing to a socket");
-    return err->status = ST_IO;
-}
-
-static enum status socket_write(void *ctx, const struct span *pieces, size_t count, struct err *err)
-{
-    struct socket_ctx *s = ctx;
-    struct iovec iov[PIECES];
-    while (count) {
-        size_t n = count < PIECES ? count : PIECES;
-        for (size_t i = 0; i < n; i++)
-            iov[i] = (struct iovec){(void *)(uintptr_t)pieces[i].p, pieces[i].len};
-        size_t first = 0;
-        while (first < n) {
-            struct msghdr m = {.msg_iov = iov + first, .msg_iovlen = n - first};
-            ssize_t sent = sendmsg(s->fd, &m, MSG_NOSIGNAL);
-            if (sent < 0 && errno == EINTR)
-                continue;
-            if (sent < 0)
-                return write_failed(err);
-            size_t left = (size_t)sent;
-            while (first < n && left >= iov[first].iov_len)
-                left -= iov[first++].iov_len;
-            if (first < n) {
-                iov[first].iov_base = (char *)iov[first].iov_base + left;
-                iov[first].iov_len -= left;
-            }
-        }
-        pieces += n;
-        count -= n;
-    }
-    return ST_OK;
-}
-
-static void socket_close(void *ctx)
-{
-    struct socket_ctx *s = ctx;
-    close(s->fd);
-    free(s);
-}
-
-struct smtp_transport smtp_socket_transport(int fd, int64_t timeout_ms)
-{
-    struct socket_ctx *s = mem_alloc(sizeof *s);
-    s->fd = fd;
-    set_timeout(fd, SO_SNDTIMEO, timeout_ms);
-    return (struct smtp_transport){s, socket_read, socket_write, socket_close};
 }
