@@ -195,7 +195,8 @@ static void bury(struct session *s)
 /*
  * A peer that answers at once (another role, a client that is near) is waited for by the worker itself for a moment: the
  * bytes then find the session on its thread, and neither the loop nor a second worker must be woken for them. Only
- * where the last input came as quickly, and where nobody waits for a worker.
+ * where the last input came as quickly, nobody waits for a worker, and no deadline has passed: who drips is let go as
+ * everybody else.
  */
 static bool stay(struct session *s)
 {
@@ -233,8 +234,6 @@ void session_run(struct job *job, struct worker *w)
             yield_turn(s);
             return;
         }
-        if (why == PARK_INPUT && stay(s))
-            continue;
         int64_t now_ms = clock_mono_ms();
         s->parked_ms = why == PARK_INPUT ? now_ms : 0;
         int64_t deadline_ms = park_deadline(s, why, now_ms);
@@ -242,6 +241,8 @@ void session_run(struct job *job, struct worker *w)
             expire(s, why);
             continue;
         }
+        if (why == PARK_INPUT && stay(s))
+            continue;
         enum parked parked = session_park(s, why, deadline_ms);
         if (parked == PARKED)
             return;

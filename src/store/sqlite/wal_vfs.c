@@ -27,8 +27,9 @@
 
 enum {
     FRAME_HEADER_BYTES = 24,
-    WAITING_MAX = 256 * 1024,  /* more is written without waiting for the last frame */
-    WAITING_KEPT = 32 * 1024   /* an idle connection keeps no more memory than this */
+    /* More is written without waiting for the last frame; SQLite writes less than 128 KB at once. */
+    WAITING_MAX = 96 * 1024,
+    WAITING_KEPT = 32 * 1024 /* an idle connection keeps no more memory than this */
 };
 
 struct wal_file {
@@ -80,7 +81,7 @@ static int wal_write(sqlite3_file *f, const void *bytes, int n, sqlite3_int64 of
         return w->below->pMethods->xWrite(w->below, bytes, n, offset);
     if (w->len == 0)
         w->offset = offset;
-    if (w->len + (size_t)n > w->cap) {
+    if (!w->waiting || w->len + (size_t)n > w->cap) {
         w->cap = 2 * (w->len + (size_t)n);
         w->waiting = mem_resize(w->waiting, w->cap);
     }
