@@ -185,8 +185,11 @@ static enum next go_on(struct imap *im)
     struct imap_call *call = im->call;
     if (call->produce) {
         bool is_done = false;
+        uint32_t before = call->progress;
         enum status st = call->produce(im, call, &is_done, &call->failure);
         if (st == ST_OK && !is_done) {
+            if (call->progress != before)
+                session_got_on(im->session);
             tell_progress(im, call);
             return NEXT_PRODUCE;
         }

@@ -191,6 +191,11 @@ void session_pause(struct session *s, int64_t ms)
     s->pause_until_ms = clock_mono_ms() + ms;
 }
 
+void session_got_on(struct session *s)
+{
+    s->stuck = 0;
+}
+
 void session_set_carry(struct session *s, int fd)
 {
     carry_free(&s->carry);

@@ -96,6 +96,9 @@ enum { SESSION_BODY_MIN_PER_MINUTE = 4096, SESSION_DRAIN_MIN_PER_MINUTE = 4096 }
 void session_set_input_max(struct session *s, size_t bytes);
 /* The next input() or produce() comes not before this time has passed (slows down password guessing). */
 void session_pause(struct session *s, int64_t ms);
+/* produce() has written nothing and still got on, as a search that finds nothing does: a protocol whose calls neither say nor take
+ * nor read anything is taken for stuck, and its session ends. */
+void session_got_on(struct session *s);
 /* For NEXT_CARRY: the other end, a connected non-blocking stream socket; owned by the session from here. */
 void session_set_carry(struct session *s, int fd);
 

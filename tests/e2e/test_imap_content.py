@@ -164,6 +164,18 @@ def test_search_finds_text_in_any_charset(server, charset, encoding):
     assert session.ok("SEARCH CHARSET UTF-8 BODY %s", word.encode()).numbers() == [1]
 
 
+def test_search_of_many_messages_that_finds_nothing(server):
+    """A search reads some hundred messages at a time and may have nothing to say for long."""
+    session = server.new_account().imap("INBOX")
+    session.append(b"Subject: one of many\r\n\r\nhello\r\n")
+    session.ok("NOOP")
+    for _ in range(14):
+        session.ok("COPY 1:* INBOX")
+        session.ok("NOOP")
+    assert session.ok('SEARCH SUBJECT "walrus"').numbers() == []
+    assert len(session.ok('SEARCH SUBJECT "of many"').numbers()) == 2 ** 14
+
+
 def test_real_mail(server, corpus):
     """Real messages: the octets come back as they went in; Subject and From in the ENVELOPE are what Python reads."""
     box = server.new_account()

@@ -19,7 +19,7 @@
 enum { WATCHERS_MAX = 4096, PRODUCE_STEP = 32 * 1024 };
 
 struct line_state {
-    uint64_t to_produce, body_left, body_got;
+    uint64_t to_produce, to_think, body_left, body_got;
     bool is_watched;
 };
 
@@ -119,6 +119,9 @@ static enum next run_line(struct session *s, struct line_state *st, struct span 
     } else if (span_starts(line, SPAN("BIG "))) {
         st->to_produce = number(line, 4);
         return NEXT_PRODUCE;
+    } else if (span_starts(line, SPAN("THINK "))) {
+        st->to_think = number(line, 6);
+        return NEXT_PRODUCE;
     } else if (span_starts(line, SPAN("BODY "))) {
         st->body_left = st->body_got = number(line, 5);
         session_set_in_body(s, true);
@@ -171,6 +174,11 @@ static enum next line_produce(struct session *s)
     struct line_state *st = session_state(s);
     struct strbuf *out = session_output(s);
     assert(out->len <= SESSION_OUT_HIGH);
+    if (st->to_think) {
+        st->to_think--;
+        session_got_on(s);
+        return NEXT_PRODUCE;
+    }
     size_t n = st->to_produce < PRODUCE_STEP ? (size_t)st->to_produce : PRODUCE_STEP;
     memset(strbuf_extend(out, n), 'x', n);
     st->to_produce -= n;

@@ -168,6 +168,9 @@ static void test_stuck(void **state)
     harness_start(&h, NULL);
     struct client c = client_open(h.port);
     client_expect(&c, "hello plain");
+    client_say(&c, "THINK 1000"); /* long work that has nothing to say is no mistake */
+    client_expect(&c, "");
+    client_expect(&c, "done");
     client_say(&c, "STUCK");
     char byte;
     assert_int_equal(client_read(&c, &byte, 1), 0);
