@@ -1,0 +1,211 @@
+"""The works of the table: what is measured, on which data, for which servers, and what is aimed at.
+
+A work's function gets the running server and the tools and returns a dict with "value" and whatever else is worth keeping. It raises BenchError where
+an answer was wrong: then there is no figure.
+"""
+import os
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import Callable, Optional
+
+from .servers import PORTS, BenchError
+from .tools import fill_mailbox, grow_mailbox
+
+TASSIS = "tassis"
+# Dovecot keeps mail as the group likes it best: deliveries into maildir, reading from mdbox (measured, see docs/performance.md).
+DELIVERY = (TASSIS, "postfix-dovecot/maildir")
+DELIVERY_ALL = DELIVERY + ("opensmtpd-dovecot/maildir", "postfix-cyrus")
+READING = (TASSIS, "postfix-dovecot/mdbox", "postfix-cyrus")
+MEMORY = (TASSIS, "postfix-dovecot/mdbox+hibernate", "postfix-dovecot/mdbox", "postfix-cyrus")
+
+# The mailboxes of the data "reading": number of the account -> messages.
+SMALL, MAIL, LARGE, HUGE = 1000, 1001, 1002, 1003
+MAILBOXES = {SMALL: 1000, MAIL: 10_000, LARGE: 100_000}
+MIXED_ACCOUNTS, MIXED_MESSAGES = 1000, 40
+
+
+@dataclass
+class Work:
+    key: str
+    title: str
+    data: str                       # "fresh N": N empty accounts; "reading": filled mailboxes, kept between the rounds
+    servers: tuple
+    run: Callable
+    unit: str = "/s"
+    more_is_better: bool = True
+    goal: Optional[float] = None    # times the better of the peers
+    goal_text: str = ""             # where the goal is something else
+    limit: Optional[Callable] = None
+    needs: tuple = ()               # works of tassis-bench
+    rounds: int = 99                # at most
+    variants: dict = field(default_factory=dict)
+
+
+def user(number):
+    return f"user{number}@example.test"
+
+
+# ---- delivery
+
+def inbound(connections=20, size=10240, accounts=64, seconds=3):
+    def run(server, tools):
+        answer = tools.bench("smtp", "smtp", connections=connections, size=size, accounts=accounts, seconds=tools.seconds(seconds))
+        begin = time.monotonic()
+        server.wait_until_drained(300)
+        drained = time.monotonic() - begin
+        tools.bench("verify", "imaps", accounts=min(accounts, answer["count"]), expect=answer["count"])
+        return {"value": answer["count"] / (answer["seconds"] + drained), "accepted": answer["rate"], "p50_ms": answer["p50_ms"], "p99_ms": answer["p99_ms"],
+                "drain_seconds": drained, "count": answer["count"]}
+    return run
+
+
+def submission(server, tools):
+    answer = tools.bench("submission", "submissions", connections=20, accounts=64, size=10240, seconds=tools.seconds(3))
+    begin = time.monotonic()
+    server.wait_until_drained(300)
+    drained = time.monotonic() - begin
+    tools.bench("verify", "imaps", accounts=64, expect=answer["count"])
+    return {"value": answer["count"] / (answer["seconds"] + drained), "accepted": answer["rate"], "p50_ms": answer["p50_ms"], "p99_ms": answer["p99_ms"]}
+
+
+def flush_limit(connections, size, files):
+    def run(tools, folder):
+        return tools.bench("limit-flush", connections=connections, size=size, files=files, dir=folder, seconds=2)["rate"]
+    return run
+
+
+# ---- mailboxes
+
+def rate_of(work, **options):
+    def run(server, tools):
+        answer = tools.bench(work, "imaps", **options)
+        return {"value": answer["rate"], "p50_ms": answer["p50_ms"], "p99_ms": answer["p99_ms"]}
+    return run
+
+
+def timed(work, repeat=5, **options):
+    """Milliseconds, median of `repeat`; the first is told beside it."""
+    def run(server, tools):
+        answer = tools.bench(work, "imaps", repeat=repeat, **options)
+        return {"value": answer["p50_ms"], "first": answer.get("first_p50_ms")}
+    return run
+
+
+def pop3(server, tools):
+    answer = tools.bench("pop3", "pop3s", user=user(MAIL), messages=MAILBOXES[MAIL], connections=1, count=1)
+    return {"value": MAILBOXES[MAIL] / answer["seconds"]}
+
+
+def login(server, tools):
+    return rate_of("login", connections=20, accounts=64, seconds=tools.seconds(3))(server, tools)
+
+
+def mixed(clients):
+    def run(server, tools):
+        return rate_of("mixed", connections=clients, accounts=clients, seconds=tools.seconds(4))(server, tools)
+    return run
+
+
+def append(server, tools):
+    return rate_of("append", connections=1, pipeline=16, size=4096, seconds=tools.seconds(2), accounts=1)(server, tools)
+
+
+def notify(server, tools):
+    answer = tools.bench("notify", "imaps", watchers=1000, accounts=1, seconds=tools.seconds(3))
+    return {"value": answer["p99_ms"], "p50_ms": answer["p50_ms"], "max_ms": answer["max_ms"]}
+
+
+# ---- processes
+
+def start_time(server, tools):
+    return {"value": server.start_seconds * 1000}
+
+
+def resident(server, tools):
+    time.sleep(1)
+    pss, rss = server.memory_kb()
+    return {"value": pss / 1024, "rss": rss / 1024, "processes": len(server.pids())}
+
+
+def resident_after(server, tools):
+    tools.bench("smtp", "smtp", connections=20, size=10240, accounts=64, seconds=tools.seconds(5))
+    server.wait_until_drained(300)
+    return resident(server, tools)
+
+
+def idle_memory(server, tools):
+    """PSS of all its processes, before and with the sessions open."""
+    sessions = 500 if tools.is_quick else 5000
+    tools.bench("login", "imaps", connections=20, accounts=64, count=200) if "login" in tools.works else None
+    time.sleep(1)
+    before, _ = server.memory_kb()
+    words = [tools.program, "idle", "--port", str(PORTS["imaps"]), "--tls", "--sessions", str(sessions), "--accounts", "64", "--timeout", "300"]
+    client = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    line = client.stderr.readline().strip()
+    if line != "open":
+        client.kill()
+        raise BenchError(f"idle: {line}")
+    time.sleep(15 if server.variant.endswith("+hibernate") else 3)
+    after, _ = server.memory_kb()
+    client.stdin.write("\n")
+    client.stdin.close()
+    if client.wait(300) != 0:
+        raise BenchError(f"idle: {client.stderr.read().strip()}")
+    return {"value": (after - before) / sessions, "before_kb": before, "after_kb": after, "sessions": sessions}
+
+
+# ---- the data that is kept
+
+def fill_reading(server, tools):
+    scale = 100 if tools.is_quick else 1
+    for number, messages in MAILBOXES.items():
+        fill_mailbox(tools, server, number, messages)
+    accounts = MIXED_ACCOUNTS // scale
+    tools.bench("smtp", "smtp", connections=20, count=accounts * 5, size=4096, accounts=accounts)
+    server.wait_until_drained(600)
+    for number in range(accounts):
+        grow_mailbox(f"user{number}", MIXED_MESSAGES)
+
+
+def works():
+    r, f, fresh = READING, DELIVERY, "fresh 64"
+    delivery = dict(needs=("smtp", "verify"))
+    center = flush_limit(20, 10240, 64)
+    return [
+        Work("in-20", "inbound to mailbox, 20 connections, 10 KB, 64 accounts", fresh, DELIVERY_ALL, inbound(), goal=15, limit=center, **delivery),
+        Work("in-1", "… 1 connection", fresh, f, inbound(connections=1), limit=flush_limit(1, 10240, 64), **delivery),
+        Work("in-200", "… 200 connections", fresh, f, inbound(connections=200), limit=flush_limit(200, 10240, 64), **delivery),
+        Work("in-1k", "… 1 KB", fresh, f, inbound(size=1024), limit=flush_limit(20, 1024, 64), **delivery),
+        Work("in-100k", "… 100 KB", fresh, f, inbound(size=102400), limit=flush_limit(20, 102400, 64), **delivery),
+        Work("in-10m", "… 10 MB", fresh, f, inbound(size=10 << 20), limit=flush_limit(20, 10 << 20, 64), **delivery),
+        Work("in-one", "… all to one account", fresh, f, inbound(accounts=1), limit=flush_limit(20, 10240, 1), **delivery),
+        Work("in-many", "… 10,000 accounts", "fresh 10000", f, inbound(accounts=10_000), limit=flush_limit(20, 10240, 10_000), **delivery),
+        Work("submission", "submission over TLS with login each time, to mailbox, 20 connections", fresh, DELIVERY_ALL, submission, goal=5,
+             needs=("submission", "verify")),
+        Work("pop3", "POP3 over TLS: 10,000 messages collected", "reading", r, pop3, goal=3, needs=("pop3",)),
+        Work("login", "IMAP logins over TLS, 20 at a time", "reading", r, login, goal=3, needs=("login",)),
+        Work("mixed-20", "IMAP mixed load, 20 clients", "reading", r, mixed(20), goal=5, needs=("mixed",)),
+        Work("mixed-100", "… 100 clients", "reading", r, mixed(100), goal=5, needs=("mixed",)),
+        Work("mixed-1000", "… 1,000 clients", "reading", r, mixed(1000), goal=5, needs=("mixed",)),
+        Work("flags", "FETCH FLAGS of 100,000", "reading", r, timed("fetch", what="flags", user=user(LARGE), messages=MAILBOXES[LARGE]), "ms", False, 2,
+             needs=("fetch",)),
+        Work("envelope", "FETCH ENVELOPE of 10,000", "reading", r, timed("fetch", what="envelope", user=user(MAIL), messages=MAILBOXES[MAIL]), "ms", False, 2,
+             needs=("fetch",)),
+        Work("body", "FETCH BODY[] of 10,000", "reading", r, timed("fetch", what="body", user=user(MAIL), messages=MAILBOXES[MAIL]), "ms", False,
+             needs=("fetch",)),
+        Work("select-1k", "SELECT, 1,000 messages", "reading", r, timed("select", 20, user=user(SMALL), messages=1000), "ms", False, needs=("select",)),
+        Work("select-100k", "… 100,000 messages", "reading", r, timed("select", 20, user=user(LARGE), messages=100_000), "ms", False, needs=("select",)),
+        Work("resync-100k", "resync of 100,000 by CONDSTORE/QRESYNC, 10 changes", "reading", r,
+             timed("resync", 5, user=user(LARGE), messages=100_000, changes=10, qresync=True), "ms", False, needs=("resync",)),
+        Work("search", "SEARCH BODY in 10,000, no hit", "reading", r, timed("search", 3, user=user(MAIL), keys='BODY "qzxwvutsr"', expect=0), "ms", False,
+             needs=("search",)),
+        Work("append", "APPEND, 1 connection, pipelined, 4 KB", "reading", r, append, needs=("append",)),
+        Work("store", "STORE +FLAGS on 10,000", "reading", r, timed("store", 5, user=user(MAIL), messages=MAILBOXES[MAIL]), "ms", False, needs=("store",)),
+        Work("copy", "COPY of 10,000", "reading", r, timed("copy", 3, user=user(MAIL), messages=MAILBOXES[MAIL]), "ms", False, needs=("copy",)),
+        Work("notify", "IDLE: from the commit to 1,000 watchers, p99", "reading", r, notify, "ms", False, goal_text="< 5 ms", needs=("notify",)),
+        Work("start", "start, until all ports greet", fresh, DELIVERY_ALL, start_time, "ms", False),
+        Work("resident", "resident, idle (PSS of all processes)", fresh, DELIVERY_ALL, resident, "MB", False),
+        Work("resident-after", "… after load", fresh, DELIVERY_ALL, resident_after, "MB", False, needs=("smtp",)),
+        Work("idle", "memory of an idle TLS session in IDLE, 5,000 open", fresh, MEMORY, idle_memory, "KB", False, goal_text="20 KB", needs=("idle",), rounds=1),
+    ]
