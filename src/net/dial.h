@@ -28,6 +28,7 @@ struct dial_policy {
     enum dial_trust trust;
     const char *server_name;           /* SNI */
     const char *names[DIAL_NAMES_MAX]; /* the certificate must have one of these (PKIX, DANE-TA); NULL ends */
+    bool is_lenient;                   /* PKIX: a bad certificate is told (facts.fault), and the session goes on */
     const struct dial_tlsa *tlsa;      /* DANE */
     size_t tlsa_count;
 };
@@ -44,7 +45,8 @@ enum dial_fault {
 struct dial;
 struct dial_facts {
     bool is_tls, is_verified, is_resumed;
-    char version[12]; /* "TLSv1.3" */
+    enum dial_fault fault; /* of the certificate, where the policy is lenient */
+    char version[12];      /* "TLSv1.3" */
     char cipher[40];
 };
 

@@ -77,7 +77,7 @@ static char *session_key(const struct dial *d, const struct dial_policy *p)
     if (getpeername(d->fd, (struct sockaddr *)&peer, &size) != 0)
         return NULL;
     strbuf_add_bytes(&key, &peer, size);
-    strbuf_addf(&key, "|%d|%s", (int)p->trust, p->server_name ? p->server_name : "");
+    strbuf_addf(&key, "|%d%d|%s", (int)p->trust, p->is_lenient, p->server_name ? p->server_name : "");
     for (size_t i = 0; i < DIAL_NAMES_MAX && p->names[i]; i++)
         strbuf_addf(&key, "|%s", p->names[i]);
     for (size_t i = 0; i < p->tlsa_count; i++) {
@@ -225,7 +225,7 @@ static enum status prepare(struct dial *d, struct dial_tls *t, const struct dial
         SSL_free(ssl);
         return tls_error(err, "preparing");
     }
-    SSL_set_verify(ssl, p->trust == DIAL_TRUST_ANY ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+    SSL_set_verify(ssl, p->trust == DIAL_TRUST_ANY || p->is_lenient ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
     SSL_set_app_data(ssl, d);
     d->tls = t;
     d->session_key = session_key(d, p);
@@ -263,6 +263,7 @@ static void take_facts(struct dial *d, SSL *ssl, const struct dial_policy *p)
 {
     d->facts.is_tls = true;
     d->facts.is_verified = p->trust != DIAL_TRUST_ANY && SSL_get_verify_result(ssl) == X509_V_OK;
+    d->facts.fault = p->trust != DIAL_TRUST_ANY ? fault_of(SSL_get_verify_result(ssl)) : DIAL_FAULT_NONE;
     d->facts.is_resumed = SSL_session_reused(ssl) == 1;
     snprintf(d->facts.version, sizeof d->facts.version, "%s", SSL_get_version(ssl));
     snprintf(d->facts.cipher, sizeof d->facts.cipher, "%s", SSL_get_cipher_name(ssl));
@@ -282,7 +283,7 @@ enum status dial_start_tls(struct dial *d, struct dial_tls *t, const struct dial
         if (st == ST_OK)
             continue;
         d->is_broken = true;
-        if (p->trust != DIAL_TRUST_ANY && verify != X509_V_OK) {
+        if (p->trust != DIAL_TRUST_ANY && !p->is_lenient && verify != X509_V_OK) {
             *fault = fault_of(verify);
             return err_set(err, ST_DENIED, "the certificate is not good: %s", X509_verify_cert_error_string(verify));
         }

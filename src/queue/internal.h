@@ -56,7 +56,7 @@ enum status queue_change(struct queue *q, enum status (*run)(struct queue *, voi
                          bool is_flushed, struct err *err);
 
 /* schema.c */
-enum { QUEUE_SCHEMA_VERSION = 2 };
+enum { QUEUE_SCHEMA_VERSION = 3 };
 enum status queue_migrate(struct queue_db *d, struct err *err);
 
 /* add.c: within a change */

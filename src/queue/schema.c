@@ -46,7 +46,15 @@ static const char version_2[] =
     "CREATE INDEX destination_due ON destination(next_at);"
     "INSERT INTO destination SELECT destination, min(next_attempt_at), 0, 0 FROM recipient WHERE state = 0 GROUP BY 1;";
 
-static const char *const versions[QUEUE_SCHEMA_VERSION] = {version_1, version_2};
+/* What is known of other domains' TLS (tls_store.h). */
+static const char version_3[] =
+    "CREATE TABLE sts(domain TEXT PRIMARY KEY, id TEXT NOT NULL, text TEXT NOT NULL, fetched_at INTEGER NOT NULL,"
+    " expires_at INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE tls_session(day INTEGER NOT NULL, domain TEXT NOT NULL, kind TEXT NOT NULL, policy TEXT NOT NULL,"
+    " mx TEXT NOT NULL, address TEXT NOT NULL, result TEXT NOT NULL, sessions INTEGER NOT NULL,"
+    " PRIMARY KEY(day, domain, kind, policy, mx, address, result)) WITHOUT ROWID;";
+
+static const char *const versions[QUEUE_SCHEMA_VERSION] = {version_1, version_2, version_3};
 
 static enum status read_version(struct queue_db *d, int *version, struct err *err)
 {

@@ -108,7 +108,9 @@ static enum status handshake(struct opening *o, struct link *l, struct err *err)
 {
     enum dial_fault fault;
     enum status st = dial_start_tls(l->dial, o->m->tls, &o->need.dial, o->m->settings->connect_ms, &fault, err);
-    tls_policy_count(o->m->policies, &o->need, l->address, st == ST_OK ? TLS_RESULT_SUCCESS : tls_result_of(fault));
+    enum dial_fault told = st == ST_OK ? dial_facts(l->dial)->fault : fault;
+    bool is_success = st == ST_OK && told == DIAL_FAULT_NONE;
+    tls_policy_count(o->m->policies, &o->need, l->address, is_success ? TLS_RESULT_SUCCESS : tls_result_of(told));
     if (st != ST_OK) {
         fail(o->why, "451 4.7.5 %s", err->client);
         return st;
@@ -294,8 +296,14 @@ enum status link_open(const struct link_maker *m, struct span domain, const stru
         fail(why, "%s %s", why->is_permanent ? "550" : "451", err.client);
         return st;
     }
-    return try_hosts(&o, &a, &hosts, route && route->is_mx_followed ? span_cstr(route->host) : domain, must_be_tls,
-                     out);
+    st = try_hosts(&o, &a, &hosts, route && route->is_mx_followed ? span_cstr(route->host) : domain, must_be_tls, out);
+    if (st != ST_OK && must_be_tls &&
+        strstr(why->reply, " 4.7.")) { /* RFC 8689 §4.2.1: who cannot is not asked again */
+        why->is_permanent = true;
+        why->is_host = false;
+        memcpy(why->reply, "550 5", 5);
+    }
+    return st;
 }
 
 void link_close(struct link **lp, bool is_good)

@@ -24,8 +24,8 @@ enum {
     DESTINATIONS_AT_ONCE = 64, /* looked at beside those that are active */
     EXPIRING_AT_ONCE = 50,
     LONGEST_SLEEP_MS = 60 * 1000,
-    SWEEP_MS = 1000,         /* idle connections are looked at this often */
-    BUSY_RETRY_SECONDS = 60, /* a deadline whose message is being sent is looked at again */
+    SWEEP_MS = 1000,        /* idle connections are looked at this often */
+    BUSY_RETRY_SECONDS = 5, /* a deadline whose message is being sent is looked at again */
     SHRINK_PAGES = 2000
 };
 
@@ -293,8 +293,8 @@ static void *feeder(void *ctx)
             sweep(r);
             swept_ms = clock_mono_ms();
         }
+        expire(r, now, &next_deadline); /* before what is due is given out: what is being sent must wait */
         feed_all(r, now, &next_due);
-        expire(r, now, &next_deadline);
         bool is_busy = map_count(r->destinations) > 0;
         if (!is_busy && was_busy && queue_shrink(r->parts.queue, SHRINK_PAGES, &err) != ST_OK)
             log_queue_error(&err);

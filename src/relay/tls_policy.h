@@ -9,7 +9,12 @@
 
 struct link_maker;
 struct config_route;
+struct queue;
+struct sts;
 struct tls_policies;
+/* Borrowed. */
+struct tls_policies *tls_policies_new(struct queue *q, struct sts *sts);
+void tls_policies_free(struct tls_policies **p);
 
 enum tls_level {
     TLS_NEVER,
@@ -39,8 +44,8 @@ struct tls_need {
     enum tls_level level;
     enum tls_kind kind;
     struct dial_policy dial;
-    struct span domain, host; /* for the report */
-    const char *source;       /* "the domain's MTA-STS policy", for texts */
+    struct span domain, host, policy; /* for the report; policy: its lines */
+    const char *source;               /* "the domain's MTA-STS policy", for texts */
 };
 /* ST_TEMPORARY: the host must not be used now (its TLSA records cannot be had, or its name is not in the policy). */
 enum status tls_policy_for(const struct link_maker *m, struct arena *a, struct span domain, const struct hosts *hosts,

@@ -17,6 +17,7 @@ static const char *const file_names[] = {
     [DATA_DIRECTORY] = "mail/directory.db",
     [DATA_QUEUE] = "queue/queue.db",
     [DATA_QUEUE_WAKE] = "queue/wake",
+    [DATA_SRS_KEY] = "mail/srs.key",
     [DATA_VAULT_FOLDER] = "vault",
     [DATA_MAIL_FOLDER] = "mail",
     [DATA_QUEUE_FOLDER] = "queue",

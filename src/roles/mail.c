@@ -3,10 +3,13 @@
  */
 #include <glob.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include "base/mem.h"
+#include "policy/srs.h"
 #include "imap/imap.h"
 #include "pop3/pop3.h"
 #include "roles/role.h"
+#include "sys/file.h"
 #include "smtp/smtp.h"
 #include "store/mail_app.h"
 #include "base/banned.h"
@@ -45,6 +48,22 @@ static void refuse_client(struct session *s, const struct handover *h, const str
     }
 }
 
+/* Made at the first start. Who loses it loses the bounces that are on their way. */
+static enum status load_srs_key(const char *path, uint8_t key[SRS_KEY_BYTES], struct err *err)
+{
+    AUTO_STRBUF bytes = STRBUF_INIT;
+    enum status st = file_read(path, SRS_KEY_BYTES, &bytes, err);
+    if (st == ST_OK && bytes.len != SRS_KEY_BYTES)
+        return err_set(err, ST_SYNTAX, "%s does not hold %d octets", path, SRS_KEY_BYTES);
+    if (st == ST_OK)
+        memcpy(key, bytes.p, SRS_KEY_BYTES);
+    if (st != ST_NOTFOUND)
+        return st;
+    if (getrandom(key, SRS_KEY_BYTES, 0) != SRS_KEY_BYTES)
+        return err_errno(err, "getrandom");
+    return file_write_atomic(path, 0600, span_of(key, SRS_KEY_BYTES), err);
+}
+
 static enum status prepare(struct role_run *r, struct err *err)
 {
     struct config *c = r->config;
@@ -64,6 +83,7 @@ static enum status prepare(struct role_run *r, struct err *err)
     app->messages_per_save = c->messages_per_save;
     TRY(store_open(&options, &app->store, err));
     app->directory = store_directory(app->store);
+    TRY(load_srs_key(data_path(c, DATA_SRS_KEY), app->srs_key, err));
     return ST_OK;
 }
 

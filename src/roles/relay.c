@@ -11,6 +11,9 @@
 #include "base/mem.h"
 #include "queue/queue.h"
 #include "relay/relay.h"
+#include "relay/sts.h"
+#include "relay/tls_policy.h"
+#include "relay/tls_report.h"
 #include "roles/role.h"
 #include "smtp/smtp.h"
 #include "sys/file.h"
@@ -25,6 +28,10 @@ struct relay_role {
     struct smtp_pool *mail;
     struct dns *dns;
     struct dial_tls *tls;
+    struct strbuf ca;
+    struct sts *sts;
+    struct tls_policies *policies;
+    struct tls_reporter *reporter;
     int wake_fd;
     struct relay *relay; /* NULL until the role listens */
 };
@@ -45,13 +52,13 @@ static enum status open_dns(struct role_run *r, struct relay_role *role, struct 
 
 static enum status open_tls(struct role_run *r, struct relay_role *role, struct err *err)
 {
-    AUTO_STRBUF ca = STRBUF_INIT;
     const char *path = r->config->relay.ca ? r->config->relay.ca : system_ca;
-    enum status st = file_read(path, CA_MAX, &ca, err);
+    enum status st = file_read(path, CA_MAX, &role->ca, err);
     if (st != ST_OK &&
         (st != ST_NOTFOUND || r->config->relay.ca)) /* a system without: nothing can be verified by PKIX */
         return st;
-    return dial_tls_new(strbuf_span(&ca), &role->tls, err);
+    TRY(https_setup(err));
+    return dial_tls_new(strbuf_span(&role->ca), &role->tls, err);
 }
 
 /* The command line writes an octet here when it has changed the queue. */
@@ -114,15 +121,21 @@ static enum status listen_role(struct role_run *r, struct err *err)
 {
     struct relay_role *role = r->state;
     role->mail = smtp_pool_new(ROLE_FD_CHANNELS + CHANNEL_RELAY_MAIL, r->config->hostname, true);
+    struct https https = {role->dns, strbuf_span(&role->ca), r->config->relay.https_port};
+    role->sts = sts_new(role->queue, &https);
+    role->policies = tls_policies_new(role->queue, role->sts);
     struct relay_parts parts = {.queue = role->queue,
                                 .mail = role->mail,
                                 .wake_fd = role->wake_fd,
                                 .maker = {.dns = role->dns,
                                           .tls = role->tls,
+                                          .policies = role->policies,
                                           .hostname = r->config->hostname,
                                           .settings = &r->config->relay,
                                           .self = self_of(r->config)}};
     role->relay = relay_start(&parts);
+    role->reporter = tls_reporter_start(&(struct tls_reporter_parts){
+        role->queue, r->config->hostname, &role->app.settings, https, wake, role});
     return role_serve_channel(r, CHANNEL_MAIL_RELAY, &queue_in_protocol, &role->app, err);
 }
 
@@ -138,8 +151,12 @@ static void close_role(struct role_run *r)
 {
     struct relay_role *role = r->state;
     server_free(&r->server);
+    tls_reporter_stop(&role->reporter); /* it wakes the relay */
     if (!relay_stop(&role->relay))
         _exit(0); /* workers still hold what would be freed; all that counts is on disk */
+    tls_policies_free(&role->policies);
+    sts_free(&role->sts);
+    strbuf_free(&role->ca);
     smtp_pool_free(&role->mail);
     dns_free(&role->dns);
     dial_tls_free(&role->tls);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "policy/srs.h"
 #include "smtp/pool.h"
 #include "smtp/trace.h"
 #include "text/mime_convert.h"
@@ -121,12 +122,12 @@ static bool has_8bit(struct span s)
 }
 
 /* The envelope for relay: what the client asked for goes with it. */
-static struct smtp_mail mail_of(const struct work *w, struct span body)
+static struct smtp_mail mail_of(const struct work *w)
 {
     const struct smtp_mail_args *args = &w->t->mail;
     int64_t hold_until = args->hold_for ? clock_wall_ms() / 1000 + args->hold_for : args->hold_until;
     return (struct smtp_mail){.from = w->t->from,
-                              .is_8bit = args->is_8bit || has_8bit(body),
+                              .is_8bit = args->is_8bit,
                               .is_binary = args->is_binary && !w->is_converted,
                               .is_smtputf8 = args->is_smtputf8,
                               .is_tls_required = args->is_tls_required,
@@ -140,6 +141,26 @@ static struct smtp_mail mail_of(const struct work *w, struct span body)
                               .priority = args->priority};
 }
 
+/* What we forward leaves with a sender of the forwarding domain (policy/srs.h); our own senders need it not, and a null one
+ * stays null. */
+static enum status rewrite_sender(struct work *w, struct span forwarded_by, struct span *from, struct err *err)
+{
+    const struct mailbox_address *sender = &w->t->mail.from;
+    struct span ascii = sender->domain, local;
+    struct err ignored;
+    bool is_ours = true;
+    if (sender->domain.len && domain_to_ascii(&w->arena, sender->domain, &ascii, &ignored) == ST_OK)
+        TRY(directory_has_domain(w->d->app->directory, ascii, &is_ours, err));
+    size_t at = span_rfind_byte(forwarded_by, '@');
+    if (is_ours || at == SPAN_NPOS ||
+        !srs_forward(&w->arena, w->d->app->srs_key, sender, clock_wall_ms() / 1000, &local))
+        return ST_OK;
+    AUTO_STRBUF text = STRBUF_INIT;
+    address_write(&(struct mailbox_address){local, span_skip(forwarded_by, at + 1)}, &text);
+    *from = arena_strbuf(&w->arena, &text);
+    return ST_OK;
+}
+
 /* Gives the message to relay for these addresses: all or none. Clients do not always say BODY=8BITMIME, relay must
  * know. */
 static enum status to_queue(struct work *w, const struct smtp_rcpt *to, size_t count, struct span forwarded_by,
@@ -148,11 +169,14 @@ static enum status to_queue(struct work *w, const struct smtp_rcpt *to, size_t c
     if (w->d->app->relay_channel < 0)
         return err_set(err, ST_TEMPORARY, "no mail can be sent out now");
     AUTO_STRBUF fields = STRBUF_INIT;
-    if (forwarded_by.len)
+    struct smtp_mail m = mail_of(w);
+    if (forwarded_by.len) {
+        TRY(rewrite_sender(w, forwarded_by, &m.from, err));
         strbuf_addf(&fields, "Delivered-To: %.*s\r\n", SPAN_ARG(forwarded_by));
+    }
     struct span pieces[3] = {strbuf_span(&fields), w->d->prefix, SPAN_NONE};
     TRY(body_span(*w->d->body, &pieces[2], err));
-    struct smtp_mail m = mail_of(w, pieces[2]);
+    m.is_8bit = m.is_8bit || has_8bit(pieces[2]);
 
     struct smtp_pool *pool = smtp_pool_new(w->d->app->relay_channel, w->d->app->hostname, false);
     struct smtp_lease *lease;

@@ -2,6 +2,8 @@
  * lmtp.c - LMTP in the role mail (RFC 2033): from `mx` and `relay`, or from a local program. One reply for each
  * recipient.
  */
+#include "base/clock.h"
+#include "policy/srs.h"
 #include "smtp/deliver.h"
 #include "smtp/smtp.h"
 #include "smtp/trace.h"
@@ -23,10 +25,33 @@ static uint64_t lmtp_size_max(const struct session *s)
     return app_of(s)->message_size_max + (smtp_is_internal(session_state(s)) ? SMTP_TRACE_ROOM : 0);
 }
 
+/* A bounce to a sender that we have rewritten goes back to whom it was (policy/srs.h). An address that only looks like it
+ * is one like any other. */
+static bool route_back(struct smtp *sm, struct smtp_recipient *r)
+{
+    struct mail_app *app = app_of(sm->session);
+    struct arena *a = &sm->transaction->arena;
+    struct span ascii, back;
+    struct err ignored;
+    bool is_ours;
+    if (domain_to_ascii(a, r->address.domain, &ascii, &ignored) != ST_OK ||
+        directory_has_domain(app->directory, ascii, &is_ours, &ignored) != ST_OK || !is_ours ||
+        !srs_reverse(a, app->srs_key, r->address.local_part, clock_wall_ms() / 1000, &back))
+        return false;
+    struct route_target *target = arena_alloc(a, sizeof *target);
+    target->address = back;
+    r->route = (struct route){target, 1};
+    return true;
+}
+
 static bool lmtp_recipient(struct smtp *sm, struct smtp_recipient *r)
 {
     struct mail_app *app = app_of(sm->session);
     struct err err;
+    if (srs_is(r->address.local_part) && route_back(sm, r)) {
+        smtp_reply(sm, 250, "2.1.5", "Recipient ok");
+        return true;
+    }
     switch (route_address(app->directory, &sm->transaction->arena, &r->address, app->subaddress_separator, &r->route,
                           &err)) {
     case ST_OK:

@@ -17,6 +17,7 @@ struct mail_app {
     struct directory *directory;
     int relay_channel;                /* SMTP into relay's queue; -1: none */
     const char *subaddress_separator; /* "" off */
+    uint8_t srs_key[32];              /* policy/srs.h: senders of forwarded mail */
     _Atomic uint64_t message_size_max;
     _Atomic uint32_t messages_per_command; /* of IMAP (RFC 9738); 0: any number */
     _Atomic uint32_t messages_per_save;    /* the same of COPY and APPEND */

@@ -64,7 +64,7 @@ def message(subject):
 
 
 def test_outside_recipient_waits_and_can_be_dropped(make_server):
-    server = make_server()
+    server = make_server(config="[dns]\nresolver = 127.0.0.1:9\n")  # nobody there
     submit(server, ["someone@elsewhere.test"], message("to the outside"))
     entry = wait_for(lambda: server.cli_json("queue", "list"))[0]
     shown = server.cli("queue", "show", str(entry["id"])).stdout

@@ -261,3 +261,84 @@ def test_bounces_are_not_bounced(server, peer):
     submit(server, "a@refuses.test", message("refused"))
     bounce(server, server.account(ALICE))
     wait_for(lambda: queue(server) == [])
+
+
+def test_forwarded_mail_has_a_sender_of_ours_and_bounces_find_back(server, peer):
+    """SRS: the next hop sees a sender of our domain; what bounces to it goes to the original one."""
+    p = peer("127.0.0.11")
+    origin = peer("127.0.0.14")
+    server.cli("alias", "add", "forward@example.test", "target@one.test")
+    outside = server.smtp()
+    outside.expect(250, "MAIL FROM:<sender@bare.test>")
+    outside.expect(250, "RCPT TO:<forward@example.test>")
+    outside.message(message("forwarded").encode())
+    wait_for(lambda: p.messages)
+    sender = re.match(r"MAIL FROM:<(.*?)>", p.messages[0][0]).group(1)
+    assert re.fullmatch(r"SRS0=[A-Z2-7]{6}=[A-Z2-7]{2}=bare\.test=sender@example\.test", sender)
+    outside.expect(250, "MAIL FROM:<>")
+    outside.expect(250, f"RCPT TO:<{sender.lower()}>")
+    outside.message(message("the bounce").encode())
+    wait_for(lambda: origin.messages)
+    assert origin.messages[0][0].startswith("MAIL FROM:<>") and origin.messages[0][1] == ["RCPT TO:<sender@bare.test>"]
+    outside.expect(250, "MAIL FROM:<>")
+    outside.expect(550, "RCPT TO:<SRS0=AAAAAA=AA=bare.test=sender@example.test>")
+
+
+def test_delay_notice_and_expiry(world, make_server, peer):
+    server = make_server(auth="plaintext = loopback", config=world.config("retry_first = 1s\nretry_longest = 1s\ndelay_warning = 2s\nexpiry = 6s"))
+    peer("127.0.0.11", answers={"RCPT": "451 4.7.1 come back later"})
+    submit(server, "a@one.test", message("slow"))
+    box = server.account(ALICE)
+    reports = wait_for(lambda: [m for m in box.messages() if b"multipart/report" in m][1:] and box.messages())
+    delayed, failed = [email.message_from_bytes(r).get_payload()[1].get_payload()[1] for r in reports]
+    assert (delayed["Action"], delayed["Status"]) == ("delayed", "4.7.1")
+    assert (failed["Action"], failed["Status"]) == ("failed", "4.4.7")
+    assert delayed["Will-Retry-Until"]
+    wait_for(lambda: queue(server) == [])
+
+
+def test_smarthost_with_login(world, make_server, peer, tmp_path):
+    secret = tassis.pathlib.Path(world.dir) / "password"
+    secret.write_text("open sesame\n")
+    secret.chmod(0o644)
+    p = peer("127.0.0.13", extensions=["PIPELINING", "AUTH PLAIN"], answers=lambda verb, line: "235 2.7.0 in" if verb == "AUTH" else None)
+    route = f"recipients = *\nhost = 127.0.0.13:{world.port}\ntls = none\nuser = joe\npassword_file = {secret}\nhello = relay.example.test"
+    server = make_server(auth="plaintext = loopback", config=world.config(route__smart=route))
+    submit(server, "a@anywhere.test", message("by the smarthost"))
+    wait_for(lambda: p.messages)
+    assert "EHLO relay.example.test" in p.commands
+    assert "AUTH PLAIN " + tassis.base64.b64encode(b"\0joe\0open sesame").decode() in p.commands
+    submit(server, [BOB], message("not by the smarthost"))  # ours stays ours
+    wait_for(lambda: server.account(BOB).messages())
+
+
+def test_lmtp_route(world, make_server, peer):
+    """One reply for each recipient (RFC 2033): what one of them says is not for the other."""
+    p = peer("127.0.0.13", extensions=["PIPELINING"])
+    ends = iter(["250 2.0.0 for the first", "550 5.2.2 mailbox full"])
+
+    def done(talk, mail, rcpts, body, is_tls):
+        p.messages.append((mail, list(rcpts), body, is_tls))
+        for _ in rcpts:
+            talk.send(next(ends) + "\r\n")
+
+    p.done = done
+    server = make_server(auth="plaintext = loopback", config=world.config(
+        route__lists=f"recipients = lists.test\nhost = 127.0.0.13:{world.port}\nprotocol = lmtp"))
+    submit(server, ["a@lists.test", "b@lists.test"], message("to two"))
+    _, report, _ = bounce(server, server.account(ALICE))
+    fields = report.get_payload()[1:]
+    assert [(f["Final-Recipient"], f["Status"]) for f in fields] == [("rfc822; b@lists.test", "5.2.2")]
+    assert p.commands[0].startswith("LHLO ")
+
+
+def test_a_route_that_is_new_takes_what_waits(world, make_server, peer):
+    server = make_server(auth="plaintext = loopback", config=world.config("retry_first = 1s\nretry_longest = 1s"))
+    submit(server, "a@dead.test", message("waits for a route"))
+    server.wait_log("deferred .*to=a@dead.test")
+    p = peer("127.0.0.13")
+    text = server.conf.read_text()
+    server.conf.write_text(text + f"\n[route rescue]\nrecipients = dead.test\nhost = 127.0.0.13:{world.port}\n")
+    server.process.send_signal(tassis.signal.SIGHUP)
+    server.cli("queue", "retry", "all")
+    wait_for(lambda: p.messages)
