@@ -7,8 +7,8 @@
  *
  * What another session expunges meanwhile: a message whose content is gone before its answer has begun is left out, and
  * the command ends with NO [EXPUNGEISSUED] (RFC 2180 §4.1.2, RFC 5530; the UID form passes over it, RFC 3501 §6.4.8).
- * Sections not announced yet become NIL. A literal that is announced cannot be taken back: then the connection is
- * closed.
+ * A content that takes more than one batch to send is pinned before; of others, sections not announced yet become NIL.
+ * A literal that is announced cannot be taken back: where the disk fails in the middle of it the connection is closed.
  */
 #include "imap/commands.h"
 #include "imap/fetch.h"
@@ -153,6 +153,33 @@ static enum status begin_message(struct imap *im, struct imap_call *call, struct
     return ST_OK;
 }
 
+/*
+ * A literal of more than one read goes over several batches: the content is pinned, then looked for in a transaction
+ * that is newer than the pin.
+ */
+static void unpin(struct fetch_job *job)
+{
+    if (job->pinned_in)
+        content_unpin(job->pinned_in, job->pinned);
+    job->pinned_in = NULL;
+}
+
+static void pin(struct imap *im, struct fetch_job *job, const struct view_message *m, struct txn **txn)
+{
+    if (job->ready_count == job->what.count || m->size <= FETCH_STREAM_BYTES)
+        return;
+    if (*txn)
+        txn_free(txn);
+    job->pinned_in = im->owner;
+    job->pinned = m->content;
+    content_pin(job->pinned_in, job->pinned);
+}
+
+static void release(struct imap_call *call)
+{
+    unpin(call->work);
+}
+
 /* The next message, or none of it. */
 static enum status next_message(struct imap *im, struct imap_call *call, struct fetch_job *job, struct txn *txn,
                                 uint32_t seq, struct err *err)
@@ -222,6 +249,11 @@ static enum status fetch_produce(struct imap *im, struct imap_call *call, bool *
     if (job->vanished && !imap_write_vanished(im, job->vanished, true, &job->vanished_at))
         return ST_OK;
     while (imap_out(im)->len < SESSION_OUT_HIGH) {
+        if (!job->message && job->pinned_in) {
+            if (txn)
+                txn_free(&txn);
+            unpin(job);
+        }
         if (job->message) {
             if (stream_message(im, job, &txn, err) == ST_OK)
                 continue;
@@ -239,6 +271,7 @@ static enum status fetch_produce(struct imap *im, struct imap_call *call, bool *
                 txn_free(&txn); /* one transaction at a time */
             set_seen_ahead(im, call, job);
         }
+        pin(im, job, view_message(im->view, seq), &txn);
         if (!txn && !job->is_view_enough)
             TRY(imap_begin(im, TXN_READ, &txn, err));
         TRY(next_message(im, call, job, txn, seq, err));
@@ -291,6 +324,7 @@ static enum status start(struct imap *im, struct imap_call *call, struct fetch_j
     if (fetch_args_has(&job->what, FETCH_EMAILID) || fetch_args_has(&job->what, FETCH_THREADID))
         TRY(account_object_name(im->owner, &job->object_name, err));
     call->work = job;
+    call->release = release;
     call->produce = fetch_produce;
     return ST_OK;
 }

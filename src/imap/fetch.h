@@ -54,6 +54,8 @@ struct fetch_job {
     struct fetch_octets *octets; /* of all streamed items */
     uint64_t offset, left;       /* of the literal that has been announced */
 
+    struct account *pinned_in; /* where a message larger than one read is being sent: it stays (content_pin) */
+    content_id pinned;
     struct span object_name;       /* of the mailbox's account; for EMAILID and THREADID */
     const struct seqset *vanished; /* told before the first message, from this range on; NULL: nothing */
     size_t vanished_at;

@@ -190,6 +190,12 @@ enum status content_make_thread(struct txn *t, content_id id, uint64_t *out, str
 enum status content_read(struct txn *t, content_id id, uint64_t offset, uint64_t size, struct strbuf *out,
                          struct err *err);
 
+/* Who reads a content in more than one transaction pins it: until content_unpin() its octets stay readable, also where
+ * its last message is removed meanwhile. Pin it before the transaction begins in which it is first looked for. Pins
+ * count. The account's reference must stay as long. content_unpin(): no transaction of this thread is open. */
+void content_pin(struct account *a, content_id id);
+void content_unpin(struct account *a, content_id id);
+
 /* ---- messages ------------------------------------------------------------------------------------------- */
 
 enum { MESSAGE_SIZE_MAX = 1u << 30 }; /* hard limit of the layout; the config's limit is lower */

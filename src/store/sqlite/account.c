@@ -171,6 +171,8 @@ static enum status prepare(struct account *a, struct err *err)
     enum status st = ST_OK;
     if (!a->store->is_reader)
         st = schema_migrate(h->db, account_migrations, account_migration_count, account_first_mailboxes, err);
+    if (st == ST_OK && was_unclean && !a->store->is_reader)
+        st = pins_clean(h->db, err);
     if (st == ST_OK)
         st = read_modseq(a, h->db, was_unclean, err);
     if (st != ST_OK)
@@ -206,6 +208,7 @@ static struct account *account_new(struct store *s, struct span address, uint64_
     pthread_mutex_init(&a->opening, NULL);
     pthread_mutex_init(&a->writer, NULL);
     pthread_mutex_init(&a->keywords_lock, NULL);
+    pthread_mutex_init(&a->pins_lock, NULL);
     hub_init(&a->hub);
     return a;
 }

@@ -35,7 +35,8 @@ static const char *const queries[] = {
     " WHERE m.mailbox NOT IN (SELECT id FROM mailbox)",
 
     "SELECT 'content ' || c.id || ' belongs to no message' FROM content c"
-    " WHERE c.id NOT IN (SELECT content FROM message)",
+    " WHERE c.id NOT IN (SELECT content FROM message)"
+    " AND c.id NOT IN (SELECT content FROM content_refs WHERE refs = -1)", /* kept for a reader (pin.c) */
 
     "SELECT 'content ' || m.content || ': referenced ' || n || ' times, counted ' || coalesce(r.refs, 1)"
     " FROM (SELECT content, count(*) n FROM message GROUP BY content) m LEFT JOIN content_refs r ON r.content = "
@@ -43,7 +44,7 @@ static const char *const queries[] = {
     " WHERE n <> coalesce(r.refs, 1)",
 
     "SELECT 'content ' || r.content || ': counted ' || r.refs || ', but belongs to no message' FROM content_refs r"
-    " WHERE r.content NOT IN (SELECT content FROM message)",
+    " WHERE r.refs <> -1 AND r.content NOT IN (SELECT content FROM message)",
 
     "SELECT 'content ' || c.id || ': size is ' || c.size || ', its bytes are ' || (length(c.data) + coalesce(k.size, "
     "0))"

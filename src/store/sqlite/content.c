@@ -175,7 +175,7 @@ enum status content_retain_range(struct txn *t, struct message_range r, struct e
 /* Contents of the range that nobody else has: without a count, or whose count came down to 0. */
 #define DEAD                                                                                                           \
     "(SELECT content FROM message WHERE " RANGE                                                                        \
-    " AND coalesce((SELECT refs FROM content_refs r WHERE r.content = message.content), 0) <= 0)"
+    " AND coalesce((SELECT refs FROM content_refs r WHERE r.content = message.content), 0) = 0)"
 
 enum status content_release_range(struct txn *t, struct message_range r, struct err *err)
 {
@@ -184,10 +184,11 @@ enum status content_release_range(struct txn *t, struct message_range r, struct 
                " AND content IN (SELECT content FROM content_refs)"
                " ON CONFLICT(content) DO UPDATE SET refs = refs - 1",
                RANGE_VALUES(r)));
+    TRY(pins_keep_range(t, r, err));
     TRY(db_run(t->db, err, "DELETE FROM chunk WHERE content IN " DEAD, RANGE_VALUES(r)));
     TRY(db_run(t->db, err, "DELETE FROM content WHERE id IN " DEAD, RANGE_VALUES(r)));
     return db_run(t->db, err,
-                  "DELETE FROM content_refs WHERE refs <= 1 AND content IN (SELECT content FROM message WHERE " RANGE
+                  "DELETE FROM content_refs WHERE refs BETWEEN 0 AND 1 AND content IN (SELECT content FROM message WHERE " RANGE
                   ")",
                   RANGE_VALUES(r));
 }

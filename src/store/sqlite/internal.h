@@ -6,6 +6,7 @@
  *   account.writer    from store_begin() of a writer until its commit is published; threads queue here, not in SQLite
  *   store.lock        the map of accounts, references, idle connections; a few instructions
  *   view_cache.lock   see view_cache.c
+ *   account.pins_lock   leases nothing, runs small statements of a writer
  *   account.keywords_lock, hub.lock: leaves
  */
 #pragma once
@@ -63,6 +64,8 @@ struct account {
     uint64_t modseq;                 /* the last one committed; under writer */
     struct view_set views;
     struct hub hub;
+    struct pin *pins; /* contents that are being read (pin.c); under pins_lock */
+    pthread_mutex_t pins_lock;
     char object_name[16]; /* under keywords_lock; "" not read yet, then constant */
     pthread_mutex_t keywords_lock;
     struct keywords *keywords; /* NULL: not read yet */
@@ -157,6 +160,13 @@ enum status journal_prune(struct txn *t, struct txn_mailbox *m, struct err *err)
 enum status message_drop_all(struct txn *t, struct txn_mailbox *m, struct err *err);
 /* Moves all messages into another mailbox. */
 enum status message_move_all(struct txn *t, mailbox_id from, mailbox_id to, struct err *err);
+
+/* pin.c: `refs` of a content without a message that is kept for who reads it. */
+enum { REFS_KEPT = -1 };
+/* Of the contents that are about to be deleted with this range, keeps the pinned ones. */
+enum status pins_keep_range(struct txn *t, struct message_range r, struct err *err);
+/* After a crash: nobody reads. */
+enum status pins_clean(struct db *db, struct err *err);
 
 /* keyword.c */
 void keywords_free(struct keywords **k);

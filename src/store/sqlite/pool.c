@@ -150,6 +150,7 @@ static void account_destroy(struct account *a)
     pthread_mutex_destroy(&a->opening);
     pthread_mutex_destroy(&a->writer);
     pthread_mutex_destroy(&a->keywords_lock);
+    pthread_mutex_destroy(&a->pins_lock);
     free((char *)(uintptr_t)a->address.p);
     free(a->dir);
     free(a->file);
