@@ -21,6 +21,6 @@ void charset_to_utf8(struct span charset, struct span text, struct strbuf *out);
 
 bool utf8_is_valid(struct span s);
 
-/* Appends the case-folded, compatibility-decomposed form by which SEARCH compares (RFC 5051 i;unicode-casemap in
- * spirit: utf8proc NFKD + casefold). Invalid bytes pass through. Pure ASCII takes a fast path. */
+/* Appends the form by which texts are compared, RFC 5051's i;unicode-casemap: titlecase, then decomposed (its §2).
+ * "straße" is not "STRASSE" by it, as ß has no titlecase. Invalid octets pass through. ASCII takes a fast path. */
 void text_fold(struct span utf8, struct strbuf *out);
