@@ -7,19 +7,21 @@
  */
 #pragma once
 #include "imap/session.h"
+#include "store/message_text.h"
+#include "store/search_index.h"
 #include "text/imap_search_args.h"
-
-enum {
-    SEARCH_HEADER_BYTES_MAX = 1024 * 1024,       /* of a header; what lies behind is not searched */
-    SEARCH_PART_BYTES_MAX = 8 * 1024 * 1024,     /* of an encoded text part */
-    SEARCH_MESSAGE_BYTES_MAX = 16 * 1024 * 1024, /* of a message's text, decoded */
-};
 
 struct search_matcher {
     struct imap *im;
     int64_t now;           /* seconds, for OLDER and YOUNGER: the same for all messages */
     unsigned forms_wanted; /* CONTENT_ bits, for the dearest of the keys */
-    struct txn *txn;       /* of the batch; NULL while only the view is asked */
+    struct arena *program_arena;
+    struct search_key *root;
+    struct index_answer *index; /* NULL: not asked, or it has failed */
+    bool was_asked;
+    uint32_t read_in_all; /* messages that had to be read */
+    uint32_t unknown;     /* questions that the index knew nothing of */
+    struct txn *txn;      /* of the batch; NULL while only the view is asked */
 
     /* The message that is looked at. */
     const struct view_message *message;
@@ -27,12 +29,13 @@ struct search_matcher {
     bool has_forms, has_header, has_text; /* read already */
     struct arena arena;
     struct content_forms forms; /* forms_wanted */
-    struct strbuf header;       /* as it stands */
-    struct strbuf header_text;  /* decoded and folded, for TEXT */
-    struct strbuf text;         /* bodies, decoded and folded */
+    struct text_source source;
+    struct span header;        /* as it stands */
+    struct strbuf header_text; /* decoded and folded, for TEXT */
+    struct strbuf text;        /* bodies, decoded and folded */
     struct strbuf scratch;
     struct span object_name; /* of the mailbox's account, where the program asks for object ids */
-    uint64_t bytes_read;     /* by all messages; the batch's measure */
+    uint32_t messages_read; /* the step's measure, with source.bytes_read */
 };
 
 void search_matcher_free(struct search_matcher *s);
@@ -41,14 +44,3 @@ enum status search_prepare(struct txn *txn, struct search_key *key, struct err *
 /* ST_NOTFOUND: the message's content is gone. */
 enum status search_match(struct search_matcher *s, const struct search_key *root, uint32_t seq, bool *out,
                          struct err *err);
-
-/* search_text.c: the texts of a message, as they are compared. */
-/* Whether a field of that name has the text in it; an empty text: whether the field is there (RFC 3501 §6.4.4). */
-bool search_header_has(struct search_matcher *s, struct span block, struct span name, struct span text);
-/* Appends octets of the message, at most `max` of them. */
-enum status search_read(struct search_matcher *s, uint64_t offset, uint64_t size, uint64_t max, struct strbuf *out,
-                        struct err *err);
-/* Appends every field of a header block, decoded and folded, a line each. */
-void search_add_header(struct span block, struct strbuf *out);
-/* Appends the texts of all parts to s->text. */
-enum status search_read_text(struct search_matcher *s, struct err *err);

@@ -3,13 +3,15 @@
  */
 #include "imap/object_id.h"
 #include "imap/search.h"
+#include "imap/search_index.h"
 #include "text/header.h"
 #include "base/banned.h"
 
 void search_matcher_free(struct search_matcher *s)
 {
     arena_free(&s->arena);
-    strbuf_free(&s->header);
+    index_answer_free(&s->index);
+    text_source_free(&s->source);
     strbuf_free(&s->header_text);
     strbuf_free(&s->text);
     strbuf_free(&s->scratch);
@@ -40,15 +42,23 @@ static void begin_message(struct search_matcher *s, uint32_t seq)
         return;
     s->has_forms = s->has_header = s->has_text = false;
     arena_free(&s->arena);
-    strbuf_clear(&s->header);
+    text_source_clear(&s->source);
     strbuf_clear(&s->header_text);
     strbuf_clear(&s->text);
 }
 
 static enum status need_forms(struct search_matcher *s, struct err *err)
 {
-    if (!s->has_forms)
-        TRY(content_load(s->txn, s->message->content, s->forms_wanted, &s->arena, &s->forms, err));
+    if (s->has_forms)
+        return ST_OK;
+    TRY(content_load(s->txn, s->message->content, s->forms_wanted, &s->arena, &s->forms, err));
+    s->source.txn = s->txn;
+    s->source.content = s->message->content;
+    s->source.size = s->forms.size;
+    s->source.header_size = s->forms.header_size;
+    s->source.parts = s->forms.parts;
+    s->messages_read++;
+    s->read_in_all++;
     s->has_forms = true;
     return ST_OK;
 }
@@ -58,7 +68,7 @@ static enum status need_header(struct search_matcher *s, struct err *err)
     if (s->has_header)
         return ST_OK;
     TRY(need_forms(s, err));
-    TRY(search_read(s, 0, s->forms.header_size, SEARCH_HEADER_BYTES_MAX, &s->header, err));
+    TRY(text_source_header(&s->source, &s->header, err));
     s->has_header = true;
     return ST_OK;
 }
@@ -68,7 +78,8 @@ static enum status need_text(struct search_matcher *s, struct err *err)
     if (s->has_text)
         return ST_OK;
     TRY(need_forms(s, err));
-    TRY(search_read_text(s, err));
+    s->has_header = false; /* reading on may move the octets */
+    TRY(text_add_bodies(&s->source, &s->text, err));
     s->has_text = true;
     return ST_OK;
 }
@@ -127,7 +138,7 @@ static bool match_sent(const struct search_matcher *s, const struct search_key *
 {
     struct header_field f;
     struct mail_date date;
-    if (!header_find(strbuf_span(&s->header), SPAN("Date"), &f) || !date_parse_rfc5322(f.value, &date))
+    if (!header_find(s->header, SPAN("Date"), &f) || !date_parse_rfc5322(f.value, &date))
         return false;
     int64_t day = date_day(date.utc, date.zone_minutes);
     if (k->kind == SEARCH_SENTBEFORE)
@@ -140,12 +151,27 @@ static bool has_text(const struct strbuf *in, struct span text)
     return !text.len || span_find(strbuf_span(in), text, 0) != SPAN_NPOS;
 }
 
+/* A field of that name that has the text; an empty text: the field is there (RFC 3501 §6.4.4). */
+static bool has_field(struct search_matcher *s, const struct search_key *k)
+{
+    struct header_field f;
+    if (!k->text.len)
+        return header_find(s->header, k->name, &f);
+    strbuf_clear(&s->scratch);
+    text_add_fields(s->header, k->name, &s->scratch);
+    struct span fields = strbuf_span(&s->scratch), line;
+    while (span_cut(&fields, '\n', &line))
+        if (span_find(line, k->text, 0) != SPAN_NPOS)
+            return true;
+    return false;
+}
+
 static enum status match_text(struct search_matcher *s, const struct search_key *k, bool *out, struct err *err)
 {
     if (k->kind == SEARCH_TEXT) {
         TRY(need_header(s, err));
         if (!s->header_text.len)
-            search_add_header(strbuf_span(&s->header), &s->header_text);
+            text_add_header(s->header, &s->header_text);
         *out = has_text(&s->header_text, k->text);
         if (*out)
             return ST_OK;
@@ -189,6 +215,21 @@ static enum status match_object_id(struct search_matcher *s, const struct search
     return ST_OK;
 }
 
+/* A key with a text: of the index if it knows, else of the message. */
+static enum status match_by_text(struct search_matcher *s, const struct search_key *k, bool *out, struct err *err)
+{
+    enum index_verdict v = search_index_verdict(s, k);
+    if (v == INDEX_YES || v == INDEX_NO) {
+        *out = v == INDEX_YES;
+        return ST_OK;
+    }
+    if (k->kind != SEARCH_HEADER)
+        return match_text(s, k, out, err);
+    TRY(need_header(s, err));
+    *out = has_field(s, k);
+    return ST_OK;
+}
+
 static enum status match_positive(struct search_matcher *s, const struct search_key *k, bool *out, struct err *err)
 {
     switch (k->kind) {
@@ -205,12 +246,9 @@ static enum status match_positive(struct search_matcher *s, const struct search_
     case SEARCH_THREADID:
         return match_object_id(s, k, out, err);
     case SEARCH_HEADER:
-        TRY(need_header(s, err));
-        *out = search_header_has(s, strbuf_span(&s->header), k->name, k->text);
-        return ST_OK;
     case SEARCH_BODY:
     case SEARCH_TEXT:
-        return match_text(s, k, out, err);
+        return match_by_text(s, k, out, err);
     default:
         *out = match_view(s, k);
         return ST_OK;

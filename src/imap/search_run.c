@@ -11,6 +11,7 @@
 enum {
     SEARCH_STEP_MESSAGES = 500,     /* that are read */
     SEARCH_STEP_KEYS = 1000 * 1000, /* that are asked of the view */
+    INDEX_WANTED = 64,              /* messages that the index should have known: it is asked to be made */
     SEARCH_STEP_BYTES = 8 * 1024 * 1024,
 };
 
@@ -75,6 +76,8 @@ enum status search_run_begin(struct imap *im, struct imap_call *call, struct sea
     run->matcher.im = im;
     if (run->program.has_object_ids)
         TRY(account_object_name(im->owner, &run->matcher.object_name, err));
+    run->matcher.program_arena = &call->arena;
+    run->matcher.root = run->program.root;
     run->matcher.now = clock_wall_ms() / 1000;
     run->matcher.forms_wanted = run->program.root->cost == SEARCH_COST_BODY ? CONTENT_PARTS : 0;
     run->next = first_message(im, call, run->program.root);
@@ -95,18 +98,15 @@ static enum status look_at(struct search_run *run, uint32_t seq, struct err *err
     return st;
 }
 
-/* How many messages a step looks at. */
-static uint32_t step_messages(const struct search_run *run)
+static bool has_time(const struct search_matcher *m)
 {
-    if (!run->is_view_enough)
-        return SEARCH_STEP_MESSAGES;
-    return (uint32_t)(SEARCH_STEP_KEYS / run->program.keys);
+    return m->messages_read < SEARCH_STEP_MESSAGES && m->source.bytes_read < SEARCH_STEP_BYTES;
 }
 
 enum status search_run_step(struct imap *im, struct search_run *run, bool *is_done, struct err *err)
 {
     AUTO(txn) txn = NULL;
-    uint32_t last = view_count(im->view), most = step_messages(run);
+    uint32_t last = view_count(im->view), most = (uint32_t)(SEARCH_STEP_KEYS / run->program.keys);
     *is_done = run->next > last;
     if (*is_done)
         return ST_OK;
@@ -115,10 +115,13 @@ enum status search_run_step(struct imap *im, struct search_run *run, bool *is_do
     if (!run->is_view_enough)
         TRY(imap_begin(im, TXN_READ, &txn, err));
     run->matcher.txn = txn;
-    run->matcher.bytes_read = 0;
-    for (; run->next <= last && run->matcher.bytes_read < SEARCH_STEP_BYTES; run->next++)
+    run->matcher.messages_read = 0;
+    run->matcher.source.bytes_read = 0;
+    for (; run->next <= last && has_time(&run->matcher); run->next++)
         TRY(look_at(run, run->next, err));
     run->matcher.txn = NULL;
     *is_done = run->next > view_count(im->view);
+    if (*is_done && run->matcher.unknown > INDEX_WANTED)
+        index_want(im->owner);
     return ST_OK;
 }

@@ -12,6 +12,7 @@
 #include "sys/file.h"
 #include "smtp/smtp.h"
 #include "store/mail_app.h"
+#include "store/search_index.h"
 #include "base/banned.h"
 
 enum {
@@ -134,6 +135,7 @@ static enum status listen(struct role_run *r, struct err *err)
     TRY(role_serve_channel(r, CHANNEL_RELAY_MAIL, &lmtp_protocol, app, err));
     TRY(role_serve_ports(r, SERVICE_LMTP, &lmtp_protocol, app, false, false, err));
     server_every(r->server, TIDY_EVERY_MS, tidy, app);
+    index_worker_start(app->store); /* confined, as the other threads are */
     return ST_OK;
 }
 

@@ -218,6 +218,7 @@ static const int calls_of_all[] = {
 
 /* SQLite's, and those of sys/file.c. */
 static const int calls_of_files[] = {
+    CALL(setpriority), /* the search index is made at a low one */
     CALL(open),   CALL(openat),    CALL(stat),         CALL(lstat),     CALL(newfstatat), CALL(statx),
     CALL(access), CALL(faccessat), CALL(faccessat2),   CALL(readlink),  CALL(readlinkat), CALL(getdents64),
     CALL(getcwd), CALL(fsync),     CALL(fdatasync),    CALL(ftruncate), CALL(fallocate),  CALL(fchmod),

@@ -1,6 +1,6 @@
 /*
- * fold.c - text_fold(), see charset.h: the preparation of strings that RFC 5051 §2 describes. A code point at a time, no
- * state between them, so that a body of any size is folded in one pass.
+ * fold.c - text_fold(), see charset.h: the preparation of strings that RFC 5051 §2 describes. A code point at a time,
+ * no state between them, so that a body of any size is folded in one pass.
  */
 #include "text/charset.h"
 #include <utf8proc.h>
@@ -34,8 +34,8 @@ static void fold_sequence(struct span s, struct strbuf *out)
         code = utf8proc_totitle(code);
     utf8proc_ssize_t n = -1;
     if (code < HANGUL_FIRST || code > HANGUL_LAST)
-        n = utf8proc_decompose_char(code, codes, DECOMPOSED_MAX,
-                                    UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT, &boundary);
+        n = utf8proc_decompose_char(code, codes, DECOMPOSED_MAX, UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT,
+                                    &boundary);
     if (n < 0 || n > DECOMPOSED_MAX) {
         put_code(code, out);
         return;

@@ -57,6 +57,7 @@ struct search_key {
     uint64_t number;
     int64_t day;
     struct seqset *set;
+    size_t question;          /* for who evaluates; 0 as read */
     struct search_key *child; /* of AND and OR: the first; cheapest first */
     struct search_key *next;
 };

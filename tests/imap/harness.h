@@ -37,6 +37,9 @@ struct world;
 struct world *world_new(void);
 void world_free(struct world **w);
 struct account *world_account(struct world *w); /* borrowed */
+/* The store closed, for another process to open, and opened again. No session may be open. */
+void world_close(struct world *w);
+void world_open(struct world *w);
 struct mail_app *world_app(struct world *w);
 struct gate_app *world_gate(struct world *w);
 /* Puts a message into a mailbox as a delivery does. */

@@ -68,6 +68,21 @@ void world_free(struct world **wp)
     *wp = NULL;
 }
 
+void world_close(struct world *w)
+{
+    account_free(&w->account);
+    store_free(&w->store);
+}
+
+void world_open(struct world *w)
+{
+    struct err err;
+    const struct store_options options = {.data_dir = w->folder};
+    must(store_open(&options, &w->store, &err), &err);
+    must(account_open(w->store, SPAN("alice@example.test"), &w->account, &err), &err);
+    w->app.store = w->store;
+}
+
 struct account *world_account(struct world *w)
 {
     return w->account;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "store/search_index.h"
 #include "store/sqlite/internal.h"
 #include "store/sqlite/schema.h"
 #include "base/banned.h"
@@ -78,6 +79,7 @@ void store_free(struct store **sp)
     struct store *s = *sp;
     if (!s)
         return;
+    index_worker_stop(s);
     handles_trim(s, 0, INT64_MIN);
     if (map_count(s->accounts))
         panic("store_free: an account is still held");
@@ -179,6 +181,7 @@ static enum status prepare(struct account *a, struct err *err)
         h->db->is_broken = true; /* so that the next try starts anew */
     handle_release(&h);
     a->is_ready = st == ST_OK;
+    a->has_expunged = true; /* nobody knows */
     return st;
 }
 
@@ -251,9 +254,12 @@ enum status account_open(struct store *s, struct span address, struct account **
     if (!a)
         return err_set(err, ST_NOTFOUND, "no such account");
     pthread_mutex_lock(&a->opening);
-    enum status st = a->is_ready ? ST_OK : prepare(a, err);
+    bool is_first = !a->is_ready;
+    enum status st = is_first ? prepare(a, err) : ST_OK;
     pthread_mutex_unlock(&a->opening);
     TRY(st);
+    if (is_first)
+        index_want(a);
     *out = a;
     a = NULL;
     return ST_OK;

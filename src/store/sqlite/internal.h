@@ -38,6 +38,7 @@ struct store {
     struct handle *newest, *oldest;
     uint32_t handles_open, handles_idle;
     struct view_cache views;
+    struct index_worker *indexer; /* NULL: none (index_worker.c) */
 };
 
 struct keywords { /* immutable, counted */
@@ -69,6 +70,11 @@ struct account {
     char object_name[16]; /* under keywords_lock; "" not read yet, then constant */
     pthread_mutex_t keywords_lock;
     struct keywords *keywords; /* NULL: not read yet */
+    _Atomic bool has_expunged; /* the index may hold what is gone */
+    /* under the indexer's lock */
+    struct account *next_to_index;
+    int64_t index_at_ms; /* 0: not waiting */
+    uint32_t unindexed;  /* about */
 };
 
 /* ---- pool.c ---------------------------------------------------------------------------------------------------- */
@@ -79,6 +85,12 @@ void handle_release(struct handle **h);
 void handles_trim(struct store *s, uint32_t keep, int64_t before_ms);
 /* Frees the account if nobody needs it any more; store.lock is held, and is given up. */
 void account_settle(struct account *a);
+
+/* ---- index_worker.c -------------------------------------------------------------------------------------------- */
+
+/* A commit has brought so many contents. */
+void index_note(struct account *a, uint32_t contents);
+void index_worker_stop(struct store *s);
 
 /* ---- txn.c ------------------------------------------------------------------------------------------------------ */
 

@@ -108,10 +108,31 @@ static const char version_3[] =
     "ALTER TABLE account ADD COLUMN object_name TEXT NOT NULL DEFAULT '';"
     "UPDATE account SET object_name = lower(hex(randomblob(6)));";
 
+/* The search index (index.h). */
+static const char version_4[] =
+    "CREATE TABLE search_state("
+    "  id INTEGER PRIMARY KEY CHECK(id = 1),"
+    "  format INTEGER NOT NULL,"      /* INDEX_FORMAT */
+    "  indexed_to INTEGER NOT NULL);" /* contents up to this id are in a segment */
+    "INSERT INTO search_state VALUES(1, 1, 0);"
+    "CREATE TABLE search_segment("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  state INTEGER NOT NULL," /* enum segment_state */
+    "  docs INTEGER NOT NULL,"
+    "  bytes INTEGER NOT NULL,"
+    "  text_bytes INTEGER NOT NULL," /* of its texts, folded */
+    "  made_utc INTEGER NOT NULL,"
+    "  contents BLOB NOT NULL);"
+    "CREATE TABLE search_block("
+    "  id INTEGER PRIMARY KEY," /* segment << 28 | field << 24 | number */
+    "  terms BLOB NOT NULL,"
+    "  postings BLOB NOT NULL);";
+
 const struct migration account_migrations[] = {
     {version_1},
     {version_2},
     {version_3},
+    {version_4},
 };
 const int account_migration_count = sizeof account_migrations / sizeof *account_migrations;
 

@@ -246,6 +246,8 @@ enum status store_commit(struct txn **tp, struct err *err)
     }
     release(t);
     poke(t);
+    if (t->mode == TXN_WRITE)
+        index_note(t->account, t->contents);
     destroy(t);
     return ST_OK;
 }
