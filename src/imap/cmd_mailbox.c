@@ -90,7 +90,10 @@ enum status cmd_delete(struct imap *im, struct imap_call *call, struct err *err)
     TRY(imap_place_find(im, call, name, ACL_DELETE_MAILBOX, &place, err));
     TRY(imap_place_begin(im, &place, TXN_WRITE, &txn, err));
     TRY(mailbox_find(txn, place.name, &call->arena, &m, err));
-    TRY(mailbox_delete(txn, place.name, err));
+    enum status st = mailbox_delete(txn, place.name, err);
+    if (st == ST_DENIED && m.is_noselect) /* RFC 9051 §7.1: what is left of it holds others */
+        call->no_code = "HASCHILDREN";
+    TRY(st);
     TRY(store_commit(&txn, err));
     if (im->state == IMAP_SELECTED && im->owner == place.account && im->mailbox == m.id)
         imap_deselect(im);

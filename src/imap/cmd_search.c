@@ -47,8 +47,6 @@ static enum status search_produce(struct imap *im, struct imap_call *call, bool 
     struct search_job *job = call->work;
     if (!job->is_found) {
         TRY(search_run_step(im, &job->run, &job->is_found, err));
-        call->progress = job->run.next - 1;
-        call->goal = job->is_found ? 0 : call->goal;
         if (job->is_found)
             answer(im, call, job);
     }

@@ -81,7 +81,7 @@ enum status search_run_begin(struct imap *im, struct imap_call *call, struct sea
     run->matcher.now = clock_wall_ms() / 1000;
     run->matcher.forms_wanted = run->program.root->cost == SEARCH_COST_BODY ? CONTENT_PARTS : 0;
     run->next = first_message(im, call, run->program.root);
-    call->goal = view_count(im->view);
+    run->call = call;
     run->is_view_enough = run->program.root->cost == SEARCH_COST_VIEW;
     return look_keywords_up(im, run, err);
 }
@@ -121,6 +121,8 @@ enum status search_run_step(struct imap *im, struct search_run *run, bool *is_do
         TRY(look_at(run, run->next, err));
     run->matcher.txn = NULL;
     *is_done = run->next > view_count(im->view);
+    run->call->progress = run->next - 1;
+    run->call->goal = *is_done ? 0 : view_count(im->view); /* what is written from then on are the answers */
     if (*is_done && run->matcher.unknown > INDEX_WANTED)
         index_want(im->owner);
     return ST_OK;

@@ -12,6 +12,7 @@
 struct search_run {
     struct search_args program; /* filled in by who owns the run, before search_run_begin() */
     struct search_matcher matcher;
+    struct imap_call *call;
     uint32_t next; /* the message to be looked at */
     bool is_view_enough;
     uint32_t *found; /* message numbers, ascending */

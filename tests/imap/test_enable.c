@@ -152,6 +152,26 @@ static void test_names(void **state)
          "B< b2 OK ~\n");
 }
 
+/* RFC 9051 §7.1 */
+static void test_response_codes(void **state)
+{
+    (void)state;
+    play("A> a1 CREATE x/y\n"
+         "A< a1 OK [MAILBOXID (~)] ~\n"
+         "A> a2 DELETE x\n" /* stays for its child */
+         "A< a2 OK ~\n"
+         "A> a3 DELETE x\n"
+         "A< a3 NO [HASCHILDREN] ~\n"
+         "A> a4 DELETE INBOX\n"
+         "A< a4 NO [CANNOT] ~\n"
+         "A> a5 CREATE x/y\n"
+         "A< a5 NO [ALREADYEXISTS] ~\n"
+         "A> a6 SELECT x\n"
+         "A< a6 NO [NONEXISTENT] ~\n"
+         "A> a7 CREATE \"a*b\"\n"
+         "A< a7 NO [CANNOT] ~\n");
+}
+
 static void test_status(void **state)
 {
     (void)state;
@@ -171,11 +191,9 @@ static void test_status(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_capabilities),
-        cmocka_unit_test(test_enable),
-        cmocka_unit_test(test_both_revisions),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_status),
+        cmocka_unit_test(test_capabilities),   cmocka_unit_test(test_enable),
+        cmocka_unit_test(test_both_revisions), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_response_codes), cmocka_unit_test(test_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
