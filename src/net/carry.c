@@ -16,7 +16,7 @@
 #include "net/engine.h"
 #include "base/banned.h"
 
-enum { CARRY_BYTES = 16 * 1024, CARRY_READS_MAX = 64 };
+enum { CARRY_BYTES = 64 * 1024, CARRY_READS_MAX = 16 };
 
 struct flow {
     char *left; /* read here, not yet written there */
@@ -176,7 +176,7 @@ enum park carry_advance(struct session *s)
         c->has_shut = true;
     }
     if (!is_down_done || !is_up_done)
-        return session_must_yield(s) || pool_waiting(s->server->pool) ? PARK_YIELD : PARK_NONE;
+        return s->worker->is_loop || session_must_yield(s) || pool_waiting(s->server->pool) ? PARK_YIELD : PARK_NONE;
     return PARK_CARRY;
 }
 

@@ -99,9 +99,9 @@ struct session {
     struct stream stream;
     struct tls_context *tls; /* during the handshake */
     struct carry *carry;
-    struct proxy *proxy; /* during PHASE_PROXY */
+    struct proxy *proxy;       /* during PHASE_PROXY */
     struct session_hold *hold; /* session_count_in(); NULL: none */
-    struct worker *worker; /* while running */
+    struct worker *worker;     /* while running */
 
     char *rest; /* while parked: unread input */
     uint32_t rest_len;
@@ -179,6 +179,7 @@ struct server {
     _Atomic int64_t stop_grace_ms;       /* below 0: not asked to stop */
 
     /* the loop thread's */
+    struct worker loop_worker; /* for what the loop runs itself */
     struct session *sessions;
     uint64_t next_id;
     bool is_stopping;
@@ -216,6 +217,7 @@ void session_end_protocol(struct session *s);
 
 /* run.c */
 void session_signal(struct session *s, uint32_t bits);
+void session_signal_here(struct session *s, uint32_t bits); /* on the loop's thread: may run it at once */
 void session_run(struct job *job, struct worker *w);
 void session_absorb(struct session *s);
 enum io session_flush(struct session *s);

@@ -3,7 +3,8 @@
  *
  * One turn: bury the dead (no batch of events is open now, so no event can still point to them), start workers where
  * they are short, wake sessions whose deadline has passed, queue the tasks that are due; then wait in epoll_wait for at
- * most the time until the next of these; then hand every event of the batch to its session as a bit.
+ * most the time until the next of these; then hand every event of the batch to its session as a bit. The one session it
+ * may run itself is one that only carries bytes, when that is all there is to do (session_signal_here).
  *
  * Other threads reach the loop through what they leave (graveyard, timers, stop request) and one eventfd; however many
  * wake it at once, it is written once.
@@ -123,15 +124,15 @@ static void source_ready(struct server *sv, struct source *src)
     }
 }
 
-static void dispatch(struct server *sv, const struct epoll_event *ev)
+static void dispatch(struct server *sv, const struct epoll_event *ev, void (*signal)(struct session *s, uint32_t bits))
 {
     char *p = ev->data.ptr;
     switch ((uintptr_t)p & TAG_MASK) {
     case TAG_SESSION:
-        session_signal((struct session *)(void *)p, BIT_READY);
+        signal((struct session *)(void *)p, BIT_READY);
         break;
     case TAG_SECOND:
-        session_signal((struct session *)(void *)(p - TAG_SECOND), BIT_SECOND_READY);
+        signal((struct session *)(void *)(p - TAG_SECOND), BIT_SECOND_READY);
         break;
     default:
         source_ready(sv, (struct source *)(void *)(p - TAG_SOURCE));
@@ -173,6 +174,6 @@ enum status server_run(struct server *sv, struct err *err)
         if (n < 0 && errno != EINTR)
             return err_errno(err, "epoll_wait");
         for (int i = 0; i < n; i++)
-            dispatch(sv, &events[i]);
+            dispatch(sv, &events[i], i == n - 1 ? session_signal_here : session_signal);
     }
 }

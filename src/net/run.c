@@ -3,7 +3,8 @@
  *
  * The ownership word (engine.h) has a state and bits. Bits are set by anybody, at any time; the state changes only so:
  *
- *   PARKED  -> QUEUED    by whoever sets a bit and finds PARKED (session_signal); the winner queues the session, once
+ *   PARKED  -> QUEUED    by whoever sets a bit and finds PARKED (session_signal); the winner queues the session, once,
+ *                        or is the loop and runs it itself (session_signal_here)
  *   QUEUED  -> RUNNING   by the worker that took it from the queue
  *   RUNNING -> PARKED    by its worker, and only while no bit is set (session_park)
  *   RUNNING -> QUEUED    by its worker, when others wait for their turn
@@ -22,19 +23,44 @@
 #include "net/engine.h"
 #include "base/banned.h"
 
-void session_signal(struct session *s, uint32_t bits)
+/* Sets the bits; true where the caller has won a parked session and must queue it. */
+static bool claim(struct session *s, uint32_t bits)
 {
     uint32_t old = atomic_load(&s->word), new;
     do {
         uint32_t state = old & STATE_MASK;
         if (state == STATE_DEAD)
-            return;
+            return false;
         new = old | bits;
         if (state == STATE_PARKED)
             new = (new & ~(uint32_t)STATE_MASK) | STATE_QUEUED;
     } while (!atomic_compare_exchange_weak(&s->word, &old, new));
-    if ((old & STATE_MASK) == STATE_PARKED)
+    return (old & STATE_MASK) == STATE_PARKED;
+}
+
+void session_signal(struct session *s, uint32_t bits)
+{
+    if (claim(s, bits))
         pool_add(s->server->pool, &s->job);
+}
+
+/*
+ * Carrying never blocks, and for a few bytes another thread costs more than the work. So the loop does it where nobody
+ * waits for it: the last of a batch of events, and no job in the queue. With much to do the batches are large, and the
+ * work is the workers' as ever.
+ */
+void session_signal_here(struct session *s, uint32_t bits)
+{
+    struct worker *w = &s->server->loop_worker;
+    if (!claim(s, bits))
+        return;
+    if (s->phase != PHASE_CARRY || pool_waiting(s->server->pool) > 0) {
+        pool_add(s->server->pool, &s->job);
+        return;
+    }
+    w->started_ms = clock_mono_ms();
+    w->turns = 0;
+    session_run(&s->job, w);
 }
 
 /* Takes the bits out of the word. */
@@ -193,8 +219,8 @@ static void bury(struct session *s)
 }
 
 /*
- * A peer that answers at once (another role, a client that is near) is waited for by the worker itself for a moment: the
- * bytes then find the session on its thread, and neither the loop nor a second worker must be woken for them. Only
+ * A peer that answers at once (another role, a client that is near) is waited for by the worker itself for a moment:
+ * the bytes then find the session on its thread, and neither the loop nor a second worker must be woken for them. Only
  * where the last input came as quickly, nobody waits for a worker, and no deadline has passed: who drips is let go as
  * everybody else.
  */

@@ -59,6 +59,7 @@ struct server *server_new(const struct server_options *options)
     if (sv->epoll_fd < 0 || sv->wake.fd < 0 || source_arm(sv, &sv->wake, &err) != ST_OK)
         panic("epoll or eventfd cannot be had");
     sv->pool = pool_new(WORKERS_DEFAULT, loop_wake, sv);
+    sv->loop_worker.is_loop = true;
     sv->addresses = limiter_new();
     timers_init(&sv->timers, loop_wake, sv);
     server_set_options(sv, options);
@@ -168,6 +169,7 @@ void server_free(struct server **svp)
     pool_stop(sv->pool);
     end_sessions(sv);
     pool_free(&sv->pool);
+    worker_drop_buffers(&sv->loop_worker);
     for (struct source *src; (src = sv->sources) != NULL;) {
         sv->sources = src->next;
         if (src->kind == SOURCE_LISTENER && src->fd >= 0)

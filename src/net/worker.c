@@ -101,7 +101,7 @@ void pool_add(struct pool *p, struct job *job)
         p->wake(p->ctx);
 }
 
-static void worker_drop_buffers(struct worker *w)
+void worker_drop_buffers(struct worker *w)
 {
     free(w->in);
     w->in = NULL;

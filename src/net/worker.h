@@ -8,6 +8,7 @@
  */
 #pragma once
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/strbuf.h"
 
@@ -23,6 +24,7 @@ struct worker {
     struct pool *pool;
     struct worker *next_exited;
     pthread_t thread;
+    bool is_loop; /* no thread of the pool: the loop, which may do what does not block and is short */
     /* the running session's unread input: in[in_at..in_len) */
     char *in;
     size_t in_at, in_len, in_cap;
@@ -43,5 +45,6 @@ int64_t pool_grow(struct pool *p, int64_t now_ms);
 /* Jobs that wait now; a hint. */
 uint32_t pool_waiting(const struct pool *p);
 
+void worker_drop_buffers(struct worker *w);
 /* Room for n more bytes behind in_len. */
 void worker_reserve_input(struct worker *w, size_t n);

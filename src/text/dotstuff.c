@@ -105,6 +105,16 @@ void dotstuff_check_end(struct dotstuff *d)
         d->has_bare_cr = true;
 }
 
+/* The first dot that begins a line. Dots are rarer than line ends, and memchr() is several times as fast as memmem().
+ */
+static size_t find_first_dot(struct span text)
+{
+    for (size_t at = 2; (at = span_find_byte(text, '.', at)) != SPAN_NPOS; at++)
+        if (text.p[at - 1] == '\n' && text.p[at - 2] == '\r')
+            return at;
+    return SPAN_NPOS;
+}
+
 struct span dotstuff_encode(struct span *text, bool *at_line_start, bool *needs_dot)
 {
     *needs_dot = false;
@@ -113,8 +123,7 @@ struct span dotstuff_encode(struct span *text, bool *at_line_start, bool *needs_
         *needs_dot = true;
         return SPAN_NONE;
     }
-    size_t at = span_find(*text, SPAN("\r\n."), 0);
-    struct span piece = at == SPAN_NPOS ? *text : span_take(*text, at + 2);
+    struct span piece = span_take(*text, find_first_dot(*text));
     *text = span_skip(*text, piece.len);
     *at_line_start = piece.len ? span_ends(piece, SPAN("\r\n")) : *at_line_start;
     return piece;
