@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "relay/login.h"
 #include "relay/tls_policy.h"
@@ -224,10 +225,14 @@ static enum status try_address(struct opening *o, const struct host_address *to,
 static enum status try_both_ways(struct opening *o, const struct host_address *to, struct link **out)
 {
     struct err err;
+    char host[sizeof o->why->host];
+    snprintf(host, sizeof host, "%.*s", SPAN_ARG(o->host->name));
     o->why->reply[0] = '\0';
     o->is_plain = false;
     enum status st = try_address(o, to, out, &err);
     if (st != ST_OK && o->need.level == TLS_MAY && strstr(o->why->reply, " 4.7.5 ")) {
+        log_text(LOG_INFO, "tls-fallback", "%s [%s] is spoken to in clear: %s", host, to ? to->text : "unix",
+                 err.client);
         o->is_plain = true;
         st = try_address(o, to, out, &err);
     }
@@ -235,7 +240,7 @@ static enum status try_both_ways(struct opening *o, const struct host_address *t
         return ST_OK;
     if (!o->why->reply[0])
         fail(o->why, "451 4.4.1 %.*s [%s]: %s", SPAN_ARG(o->host->name), to ? to->text : "unix", err.client);
-    snprintf(o->why->host, sizeof o->why->host, "%.*s", SPAN_ARG(o->host->name));
+    memcpy(o->why->host, host, sizeof host);
     return st;
 }
 
