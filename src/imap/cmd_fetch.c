@@ -359,10 +359,23 @@ static enum status take_part(struct imap *im, struct imap_call *call, const stru
     return ST_OK;
 }
 
+/* Of what is gone "*" is the last uid that there ever was: who asks for 1:* wants to know of the last messages, too. */
+static enum status named_ever(struct imap *im, struct imap_call *call, const struct seqset **out, struct err *err)
+{
+    struct seqset *set;
+    *out = call->set;
+    if (!call->set_text.len)
+        return ST_OK;
+    TRY(seqset_parse(&call->arena, call->set_text, view_uidnext(im->view) - 1, &set, err));
+    *out = set;
+    return ST_OK;
+}
+
 /* Leaves of the messages named those that the modifiers leave, and has told what they want told. */
 static enum status modify(struct imap *im, struct imap_call *call, struct fetch_job *job,
                           const struct fetch_modifiers *modifiers, struct seqset **uids, struct err *err)
 {
+    const struct seqset *named;
     struct seqset *vanished;
     if (modifiers->is_vanished_wanted && !(call->is_uid && imap_has(im, IMAP_QRESYNC)))
         return err_set(err, ST_SYNTAX, "VANISHED is for UID FETCH, after ENABLE QRESYNC");
@@ -376,7 +389,8 @@ static enum status modify(struct imap *im, struct imap_call *call, struct fetch_
     fetch_args_add(&call->arena, &job->what, FETCH_MODSEQ);
     *uids = imap_changed_since(im, &call->arena, *uids, modifiers->changed_since);
     if (modifiers->is_vanished_wanted) {
-        TRY(imap_vanished_since(im, &call->arena, call->set, modifiers->changed_since, 0, &vanished, err));
+        TRY(named_ever(im, call, &named, err));
+        TRY(imap_vanished_since(im, &call->arena, named, modifiers->changed_since, 0, &vanished, err));
         job->vanished = vanished;
     }
     return ST_OK;

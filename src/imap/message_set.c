@@ -9,8 +9,10 @@ enum status imap_args_messages(struct imap *im, struct imap_call *call, struct s
     struct seqset *set;
     uint32_t messages = view_count(im->view);
     bool is_saved = args_next_is(&call->args, '$'); /* RFC 5182: uids; not an error where it is empty */
+    struct span before = call->args.rest;
     TRY(args_seqset(&call->args, call->is_uid ? view_last_uid(im->view) : messages, &set, err));
     call->set = set;
+    call->set_text = is_saved ? SPAN_NONE : span_take(before, before.len - call->args.rest.len);
     if (!is_saved && !call->is_uid && (set->count == 0 || set->ranges[set->count - 1].last > messages))
         return err_set(err, ST_SYNTAX, "there is no such message; the mailbox has %u", messages);
     *uids = view_resolve(&call->arena, im->view, set, is_saved || call->is_uid);

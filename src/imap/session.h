@@ -72,6 +72,7 @@ struct imap_call {
     struct imap_args args; /* behind the command's name */
     bool is_uid;
     const struct seqset *set; /* the messages it names, as the client wrote them (imap_args_messages) */
+    struct span set_text;     /* the same, not read; empty for "$" */
 
     /* What run() may set. */
     struct span code;    /* response code of the OK, without brackets: "COPYUID 38505 304 3956" (in the arena) */

@@ -145,6 +145,20 @@ static void test_fetch(void **state)
                                                      "A< a4 OK ~\n"
                                                      "A> a5 FETCH 1:2 UID (VANISHED CHANGEDSINCE 9)\n"
                                                      "A< a5 BAD ~\n"
+                                                     /* the last messages of the mailbox: 1:* names them, too */
+                                                     "B> c1 UID STORE 6 +FLAGS.SILENT (\\Deleted)\n"
+                                                     "B< c1 OK ~\n"
+                                                     "B> c2 UID EXPUNGE 6\n"
+                                                     "B...\n"
+                                                     "B< c2 OK ~\n"
+                                                     "A> c3 NOOP\n"
+                                                     "A...\n"
+                                                     "A< c3 OK ~\n"
+                                                     "A> c4 UID FETCH 1:* (UID) (VANISHED CHANGEDSINCE 11)\n"
+                                                     "A< * VANISHED (EARLIER) 6\n"
+                                                     "A< c4 OK ~\n"
+                                                     "A> c5 UID FETCH 1:5 (UID) (VANISHED CHANGEDSINCE 11)\n"
+                                                     "A< c5 OK ~\n"
                                                      /* what is not told yet is told after it, and not as EARLIER */
                                                      "B> b4 UID STORE 4 +FLAGS.SILENT (\\Deleted)\n"
                                                      "B< b4 OK ~\n"
@@ -152,9 +166,10 @@ static void test_fetch(void **state)
                                                      "B...\n"
                                                      "B< b5 OK ~\n"
                                                      "A> a6 UID FETCH 1:* UID (VANISHED CHANGEDSINCE 9)\n"
+                                                     "A< * VANISHED (EARLIER) 6\n"
                                                      "A< * 2 FETCH (UID 4 MODSEQ (10))\n"
                                                      "A< * VANISHED 4\n"
-                                                     "A< a6 OK [HIGHESTMODSEQ 12] ~\n");
+                                                     "A< a6 OK [HIGHESTMODSEQ 14] ~\n");
 }
 
 /* §3.2.5 */
