@@ -67,7 +67,7 @@ class Growth:
             server.start(server.make_state("growth", 200))
             for number, size in enumerate(self.sizes):
                 say(f"  filling {size:,} messages of {server.name}")
-                fill_mailbox(self.tools, server, number, size)
+                fill_mailbox(self.tools, number, size)
             state.joinpath("filled").touch()
             server.stop()
         server.start(state)

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 PEERS = pathlib.Path(__file__).resolve().parents[1] / "peers"
-PORTS = {"smtp": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "pop3s": 995}  # in our own network namespace
+PORTS = {"smtp": 25, "lmtp": 24, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "pop3s": 995}  # in our own network namespace
 GREETINGS = {"smtp": b"220", "submission": b"220", "imap": b"* OK"}  # without TLS: who greets there is ready
 PATIENCE = 60  # seconds for a start or a stop
 # crypt(3) of "secret": cheap on purpose, and the same for all; hashing passwords is not what is compared.

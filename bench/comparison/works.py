@@ -157,13 +157,12 @@ def idle_memory(server, tools):
 
 # ---- the data that is kept
 
-def fill_reading(server, tools):
+def fill_reading(tools):
     scale = 100 if tools.is_quick else 1
     for number, messages in MAILBOXES.items():
-        fill_mailbox(tools, server, number, messages)
+        fill_mailbox(tools, number, messages)
     accounts = MIXED_ACCOUNTS // scale
-    tools.bench("smtp", "smtp", connections=20, count=accounts * 5, size=4096, accounts=accounts)
-    server.wait_until_drained(600)
+    tools.bench("lmtp", "lmtp", connections=20, count=accounts * 5, size=4096, accounts=accounts)
     for number in range(accounts):
         grow_mailbox(f"user{number}", MIXED_MESSAGES)
 
