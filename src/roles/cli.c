@@ -10,7 +10,7 @@
 #include "base/banned.h"
 
 static const struct cli_command *const groups[] = {domain_commands, account_commands, alias_commands, queue_commands,
-                                                   check_commands};
+                                                   index_commands,  check_commands};
 enum { GROUP_COUNT = sizeof groups / sizeof groups[0] };
 
 void cli_help(void)

@@ -30,7 +30,7 @@ struct cli_command {
 };
 /* Ends with a row of NULLs. */
 extern const struct cli_command domain_commands[], account_commands[], alias_commands[], queue_commands[],
-    check_commands[];
+    index_commands[], check_commands[];
 
 /* "tassis NOUN VERB …": returns the exit code. */
 int cli_main(int argc, char **argv);

@@ -10,7 +10,7 @@
  *   pair characters   Han, Kana, Thai, Khmer …, which are written without spaces: terms are the pairs of neighbours;
  * one that stands alone is a term itself separators        all the rest; never in a term. A line feed is one.
  *
- * Pure; any thread.
+ * Texts and needles are valid UTF-8, as charset_to_utf8() makes them. Pure; any thread.
  */
 #pragma once
 #include "base/arena.h"

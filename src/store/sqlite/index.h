@@ -74,7 +74,7 @@ struct text_source;
 enum status index_add_texts(struct segment_builder *b, struct text_source *source, struct strbuf *scratch,
                             uint64_t *text_bytes, struct err *err);
 
-/* The steps; *did: something was done. */
+/* The steps; *did: something was done, and there may be more. */
 enum status index_sweep(struct account *a, bool *did, struct err *err);
 enum status index_batch(struct account *a, bool *did, struct err *err);
 enum status index_merge(struct account *a, bool *did, struct err *err);

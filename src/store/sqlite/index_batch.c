@@ -151,6 +151,7 @@ struct batch {
     content_id *contents;
     size_t count;
     uint64_t text_bytes;
+    bool is_full; /* there may be more */
     struct segment_builder *builder;
 };
 
@@ -194,6 +195,7 @@ static enum status read_batch(struct account *a, struct batch *b, struct err *er
         st = index_add_texts(b->builder, &source, &scratch, &b->text_bytes, err);
         b->contents[b->count++] = source.content;
     }
+    b->is_full = b->count && is_there;
     text_source_free(&source);
     return st;
 }
@@ -227,11 +229,11 @@ enum status index_batch(struct account *a, bool *did, struct err *err)
     b.contents = mem_array(INDEX_BATCH_CONTENTS, sizeof *b.contents);
     block_store_init(&blocks);
     enum status st = read_batch(a, &b, err);
-    *did = st == ST_OK && b.count;
-    if (*did)
+    if (st == ST_OK && b.count)
         st = segment_builder_emit(builder, block_store_add, &blocks, err);
-    if (*did && st == ST_OK)
+    if (st == ST_OK && b.count)
         st = write_batch(a, &b, &blocks, err);
+    *did = b.is_full;
     block_store_free(&blocks);
     free(b.contents);
     return st;

@@ -389,14 +389,19 @@ static enum status check_format(struct account *a, struct err *err)
 enum status index_step(struct account *a, bool *is_done, struct err *err)
 {
     TRY(check_format(a, err));
-    enum status (*const steps[])(struct account *, bool *, struct err *) = {index_sweep, index_batch, index_merge};
+    bool did = false;
     *is_done = false;
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-        bool did = false;
-        TRY(steps[i](a, &did, err));
-        if (did)
-            return ST_OK;
+    TRY(index_sweep(a, &did, err));
+    if (did)
+        return ST_OK;
+    if (!a->is_caught_up) { /* what comes while segments are merged is the next batch's, so that it is not a small one
+                             */
+        TRY(index_batch(a, &did, err));
+        a->is_caught_up = !did;
+        return ST_OK;
     }
-    *is_done = true;
+    TRY(index_merge(a, &did, err));
+    *is_done = !did;
+    a->is_caught_up = did;
     return ST_OK;
 }

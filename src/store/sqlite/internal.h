@@ -70,6 +70,7 @@ struct account {
     char object_name[16]; /* under keywords_lock; "" not read yet, then constant */
     pthread_mutex_t keywords_lock;
     struct keywords *keywords; /* NULL: not read yet */
+    bool is_caught_up;         /* who indexes: all that was there is indexed, now segments are merged */
     _Atomic bool has_expunged; /* the index may hold what is gone */
     /* under the indexer's lock */
     struct account *next_to_index;
