@@ -23,7 +23,7 @@ static bool find_line_end(struct framing *f, struct span input, size_t *at)
     }
 }
 
-/* "{" number ["+"] "}" at the end of a line. */
+/* ["~"] "{" number ["+"] "}" at the end of a line. */
 static bool find_literal(struct span line, struct framing_found *found)
 {
     if (line.len < 3 || line.p[line.len - 1] != '}')
@@ -40,6 +40,7 @@ static bool find_literal(struct span line, struct framing_found *found)
     if (!span_to_u64(span_slice(line, start, end), UINT64_MAX - 1, &found->size))
         found->size = UINT64_MAX;
     found->brace = start - 1;
+    found->is_binary = found->brace > 0 && line.p[found->brace - 1] == '~';
     return true;
 }
 

@@ -27,8 +27,8 @@ static void imap_end(struct session *s)
     struct imap *im = session_state(s);
     if (!im)
         return;
-    imap_call_free(&im->call);
     imap_append_free(&im->append);
+    imap_call_free(&im->call);
     imap_login_free(&im->login);
     free(im->tag);
     if (im->account) {

@@ -56,27 +56,52 @@ static enum next refuse_literal(struct imap *im, const struct framing_found *fou
     return NEXT_AGAIN;
 }
 
-/* Behind a message, or behind a literal that was thrown away: the rest of the command. */
-static enum next read_tail(struct imap *im)
+static struct span text_before(struct span input, const struct framing_found *literal)
+{
+    return span_take(input, literal->brace - literal->is_binary);
+}
+
+static enum next receive_message(struct imap *im, const struct framing_found *found)
+{
+    if (found->is_synchronizing)
+        invite(im);
+    im->literal_left = found->size;
+    set_mode(im, IMAP_MODE_BODY);
+    return NEXT_AGAIN;
+}
+
+/* Behind a message: the end of the command, or another one. */
+static enum next read_behind_message(struct imap *im)
 {
     struct framing_found found;
     struct imap_call *call = im->call;
+    struct span input = session_input(im->session);
+    enum framing_result r = framing_step(&im->framing, input, &found);
+    if (r == FRAMING_MORE)
+        return NEXT_INPUT;
+    bool is_end = r == FRAMING_COMMAND;
+    struct span text = is_end ? span_take(input, found.length - 2) : text_before(input, &found);
+    call->status = imap_append_more(im, call, text, is_end ? NULL : &found, &call->failure);
+    consume(im, is_end ? found.length : found.octets);
+    if (call->status != ST_OK)
+        return is_end ? finish_refused(im) : refuse_literal(im, &found, call->status, &call->failure);
+    if (!is_end)
+        return receive_message(im, &found);
+    set_mode(im, IMAP_MODE_COMMAND);
+    enum status st = imap_append_finish(im, call, &call->failure);
+    imap_append_free(&im->append);
+    return imap_call_finish(im, st, &call->failure);
+}
+
+/* Behind a literal that was thrown away: the rest of the command. */
+static enum next read_tail(struct imap *im)
+{
+    struct framing_found found;
     enum framing_result r = framing_step(&im->framing, session_input(im->session), &found);
     if (r == FRAMING_MORE)
         return NEXT_INPUT;
     consume(im, r == FRAMING_COMMAND ? found.length : found.octets);
-    bool is_message = im->mode == IMAP_MODE_BODY;
-    if (is_message && r == FRAMING_COMMAND && found.length == 2) {
-        set_mode(im, IMAP_MODE_COMMAND);
-        enum status st = imap_append_finish(im, call, &call->failure);
-        imap_append_free(&im->append);
-        return imap_call_finish(im, st, &call->failure);
-    }
-    if (is_message)
-        call->status = err_set(&call->failure, ST_SYNTAX, "expected the end of the command behind the message");
-    if (r == FRAMING_LITERAL)
-        return refuse_literal(im, &found, call->status, &call->failure);
-    return finish_refused(im);
+    return r == FRAMING_LITERAL ? refuse_literal(im, &found, im->call->status, &im->call->failure) : finish_refused(im);
 }
 
 static enum next read_discarded(struct imap *im)
@@ -96,7 +121,7 @@ static enum next read_discarded(struct imap *im)
 static enum next read_body(struct imap *im)
 {
     if (!im->literal_left)
-        return read_tail(im);
+        return read_behind_message(im);
     struct imap_call *call = im->call;
     struct span octets = session_input(im->session);
     if (octets.len > im->literal_left)
@@ -127,19 +152,13 @@ static bool is_message_literal(const struct imap *im, struct span input, const s
 static enum next begin_message(struct imap *im, struct span input, const struct framing_found *found)
 {
     struct err err;
-    enum status st = imap_call_begin(im, span_take(input, found->brace), &err);
+    enum status st = imap_call_begin(im, text_before(input, found), &err);
     consume(im, found->octets);
     if (st == ST_OK) {
-        imap_append_announce(im, found->size);
+        imap_append_announce(im, found);
         st = imap_call_prepare(im, &err);
     }
-    if (st != ST_OK)
-        return refuse_literal(im, found, st, &err);
-    if (found->is_synchronizing)
-        invite(im);
-    im->literal_left = found->size;
-    set_mode(im, IMAP_MODE_BODY);
-    return NEXT_AGAIN;
+    return st == ST_OK ? receive_message(im, found) : refuse_literal(im, found, st, &err);
 }
 
 /* ---- commands and lines --------------------------------------------------------------------------------------- */

@@ -73,8 +73,11 @@ uint32_t imap_recent_count(const struct imap *im, const struct view *v);
 
 /* cmd_append.c */
 /* im->call is APPEND with its arguments up to the message's literal; run() is to take a message of that size. */
-void imap_append_announce(struct imap *im, uint64_t size);
+void imap_append_announce(struct imap *im, const struct framing_found *literal);
 enum status imap_append_octets(struct imap *im, struct span octets, struct err *err);
+/* What stands behind a message: nothing (literal is NULL), or what belongs to the next message, whose literal follows. */
+enum status imap_append_more(struct imap *im, struct imap_call *call, struct span text,
+                             const struct framing_found *literal, struct err *err);
 enum status imap_append_finish(struct imap *im, struct imap_call *call, struct err *err);
 void imap_append_free(struct imap_append **append);
 

@@ -43,7 +43,7 @@ static const struct imap_command commands[] = {
     { "LIST",         AUTH,     0,                         "SPECIAL-USE",        "3501 §6.3.8, 6154",  cmd_list },
     { "LSUB",         AUTH,     0,                         NULL,                 "3501 §6.3.9",        cmd_lsub },
     { "STATUS",       AUTH,     0,                         "STATUS=SIZE",        "3501 §6.3.10, 8438", cmd_status },
-    { "APPEND",       AUTH,     BODY | TRYCREATE,          NULL,                 "3501 §6.3.11",       cmd_append },
+    { "APPEND",       AUTH,     BODY | TRYCREATE,          "MULTIAPPEND",        "3501 §6.3.11, 3502", cmd_append },
     { "NAMESPACE",    AUTH,     0,                         "NAMESPACE",          "2342",               cmd_namespace },
     { "IDLE",         AUTH,     0,                         "IDLE",               "2177",               cmd_idle },
     { "CHECK",        SELECTED, 0,                         NULL,                 "3501 §6.4.1",        cmd_noop },

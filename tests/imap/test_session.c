@@ -227,7 +227,7 @@ static void test_append(void **state)
          "A< b3 NO ~\n"
          "A> b4 APPEND INBOX (\\Recent) {4}\n"
          "A< b4 BAD ~\n"
-         "A> b5 APPEND INBOX {6+}\\r\\nA: b\\r\\n {6+}\\r\\nA: b\\r\\n\n"
+         "A> b5 APPEND INBOX {6+}\\r\\nA: b\\r\\n (\\Wrong) {6+}\\r\\nA: b\\r\\n\n"
          "A< b5 BAD ~\n"
          "A> b6 STATUS INBOX (MESSAGES)\n"
          "A< * STATUS \"INBOX\" (MESSAGES 2)\n"
