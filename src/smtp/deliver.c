@@ -323,13 +323,8 @@ static enum status deliver_to(struct work *w, const struct job *j, uint32_t *uid
     TRY(content_for(w, j, &a, &content, err));
     AUTO(account) account = NULL;
     TRY(account_open(w->d->app->store, j->address, &account, err));
-    AUTO(txn) txn = NULL;
-    TRY(store_begin(account, TXN_WRITE, &txn, err));
-    struct mailbox inbox;
-    TRY(mailbox_find(txn, SPAN("INBOX"), &a, &inbox, err));
     struct mail_date now = {.utc = clock_wall_ms() / 1000};
-    TRY(message_add(txn, inbox.id, &content, 0, now, uid, err));
-    return store_commit(&txn, err);
+    return message_deliver(account, SPAN("INBOX"), &content, now, uid, err);
 }
 
 static void local(struct work *w, struct job *j)

@@ -204,6 +204,12 @@ enum { MESSAGE_SIZE_MAX = 1u << 30 }; /* hard limit of the layout; the config's 
 enum status message_add(struct txn *t, mailbox_id to, const struct content *c, uint64_t flags,
                         struct mail_date received, uint32_t *uid, struct err *err);
 
+/* Final delivery: the message is added to the mailbox of this name, with no flags, in a transaction that was committed
+ * with a flush when this returns ST_OK. Deliveries that wait for the same account share transaction and flush. The
+ * caller has no transaction of this account open. Errors: of mailbox_find, message_add, store_commit. */
+enum status message_deliver(struct account *a, struct span mailbox, const struct content *c, struct mail_date received,
+                            uint32_t *uid, struct err *err);
+
 enum flag_change { FLAGS_SET, FLAGS_ADD, FLAGS_REMOVE };
 /* Changes flags of those of `uids` that exist (FLAGS_SET keeps nothing). Only messages whose flags really change get a
  * new modseq. Range statements: cost is by range. */

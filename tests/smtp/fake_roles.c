@@ -126,10 +126,6 @@ enum status directory_aliases_of(struct directory *d, struct arena *a, struct sp
 struct account {
     char address[128];
 };
-struct txn {
-    struct account *account;
-    struct fake_mail mail;
-};
 
 enum status account_open(struct store *s, struct span address, struct account **out, struct err *err)
 {
@@ -146,64 +142,26 @@ void account_free(struct account **a)
     *a = NULL;
 }
 
-enum status store_begin(struct account *a, enum txn_mode mode, struct txn **out, struct err *err)
-{
-    assert(mode == TXN_WRITE);
-    if (fake_broken_account && strcmp(a->address, fake_broken_account) == 0)
-        return err_set(err, ST_TEMPORARY, "account is busy");
-    *out = mem_alloc(sizeof **out);
-    (*out)->account = a;
-    return ST_OK;
-}
-
-void txn_free(struct txn **t)
-{
-    strbuf_free(&(*t)->mail.text);
-    free(*t);
-    *t = NULL;
-}
-
-enum status mailbox_find(struct txn *t, struct span name, struct arena *a, struct mailbox *out, struct err *err)
-{
-    (void)t;
-    (void)a;
-    (void)err;
-    assert(span_eq(name, SPAN("INBOX")));
-    *out = (struct mailbox){.id = 1};
-    return ST_OK;
-}
-
 /* The parsed forms that come with a message must be those of exactly this message. */
-enum status message_add(struct txn *t, mailbox_id to, const struct content *c, uint64_t flags,
-                        struct mail_date received, uint32_t *uid, struct err *err)
+enum status message_deliver(struct account *account, struct span mailbox, const struct content *c,
+                            struct mail_date received, uint32_t *uid, struct err *err)
 {
-    (void)to;
-    (void)flags;
     (void)received;
-    (void)err;
+    assert(span_eq(mailbox, SPAN("INBOX")));
+    if (fake_broken_account && strcmp(account->address, fake_broken_account) == 0)
+        return err_set(err, ST_TEMPORARY, "account is busy");
     AUTO_ARENA a = ARENA_INIT;
     struct content again;
     content_prepare(&a, c->raw, &again);
     fake_prepared++;
     assert(span_eq(c->parts, again.parts) && c->header_size == again.header_size);
     assert(span_eq(c->envelope, again.envelope) && span_eq(c->bodystructure, again.bodystructure));
-    strbuf_add(&t->mail.text, c->raw);
-    *uid = (uint32_t)fake_delivered_count + 1;
-    return ST_OK;
-}
-
-enum status store_commit(struct txn **tp, struct err *err)
-{
-    struct txn *t = *tp;
-    if (fake_delivered_count == FAKE_MAIL_MAX) {
-        txn_free(tp);
+    if (fake_delivered_count == FAKE_MAIL_MAX)
         return err_set(err, ST_QUOTA, "mailbox is full");
-    }
     struct fake_mail *m = &fake_delivered[fake_delivered_count++];
-    *m = t->mail;
-    keep(m->to, sizeof m->to, span_cstr(t->account->address));
-    free(t);
-    *tp = NULL;
+    strbuf_add(&m->text, c->raw);
+    keep(m->to, sizeof m->to, span_cstr(account->address));
+    *uid = (uint32_t)fake_delivered_count;
     return ST_OK;
 }
 

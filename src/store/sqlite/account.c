@@ -210,6 +210,7 @@ static struct account *account_new(struct store *s, struct span address, uint64_
     a->refs = 1;
     pthread_mutex_init(&a->opening, NULL);
     pthread_mutex_init(&a->writer, NULL);
+    pthread_mutex_init(&a->deliveries.lock, NULL);
     pthread_mutex_init(&a->keywords_lock, NULL);
     pthread_mutex_init(&a->pins_lock, NULL);
     hub_init(&a->hub);

@@ -7,7 +7,7 @@
  *   store.lock        the map of accounts, references, idle connections; a few instructions
  *   view_cache.lock   see view_cache.c
  *   account.pins_lock   leases nothing, runs small statements of a writer
- *   account.keywords_lock, hub.lock: leaves
+ *   account.keywords_lock, account.deliveries.lock, hub.lock: leaves
  */
 #pragma once
 #include <pthread.h>
@@ -47,6 +47,26 @@ struct keywords { /* immutable, counted */
     struct span names[KEYWORDS_MAX];
 };
 
+/* Those who wait to be delivered to an account (deliver.c); empty where nobody leads. */
+struct deliveries {
+    pthread_mutex_t lock;
+    struct waiting_delivery *first, *last;
+    bool is_led;
+};
+
+/* One call of message_deliver(). */
+struct waiting_delivery {
+    struct waiting_delivery *next;
+    struct span mailbox;
+    const struct content *content;
+    struct mail_date received;
+    uint32_t uid;
+    enum status status;
+    struct err err;
+    bool is_done, is_leader;
+    pthread_cond_t changed;
+};
+
 struct account {
     struct store *store;
     struct span address;
@@ -63,6 +83,7 @@ struct account {
     pthread_mutex_t writer;
     _Atomic uintptr_t writer_thread; /* pthread_self() of who holds it, 0 */
     uint64_t modseq;                 /* the last one committed; under writer */
+    struct deliveries deliveries;
     struct view_set views;
     struct hub hub;
     struct pin *pins; /* contents that are being read (pin.c); under pins_lock */

@@ -149,6 +149,7 @@ static void account_destroy(struct account *a)
     hub_destroy(&a->hub);
     pthread_mutex_destroy(&a->opening);
     pthread_mutex_destroy(&a->writer);
+    pthread_mutex_destroy(&a->deliveries.lock);
     pthread_mutex_destroy(&a->keywords_lock);
     pthread_mutex_destroy(&a->pins_lock);
     free((char *)(uintptr_t)a->address.p);
