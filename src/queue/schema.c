@@ -81,7 +81,7 @@ static enum status step(struct queue_db *d, int version, struct err *err)
 
 enum status queue_migrate(struct queue_db *d, struct err *err)
 {
-    int version;
+    int version = -1;
     TRY(read_version(d, &version, err));
     if (version < 0 || version > QUEUE_SCHEMA_VERSION)
         return err_set(err, ST_UNSUPPORTED, "the queue's file is of version %d, this program knows %d", version,

@@ -113,7 +113,7 @@ static enum status rest(struct queue *q, void *ctx, struct err *err)
 {
     const struct resting *r = ctx;
     sqlite3_stmt *st;
-    int64_t at;
+    int64_t at = INT64_MAX;
     TRY(first_due(q, r->name, &at, err));
     if (at == INT64_MAX) {
         TRY(queue_sql(&q->writer, "DELETE FROM destination WHERE name = ?", &st, err));

@@ -189,7 +189,7 @@ static enum status connect_to(const struct opening *o, const struct host_address
 {
     const struct config_relay *c = o->m->settings;
     if (!to)
-        return connect_unix(o->route->host, out, err);
+        return connect_unix(o->route ? o->route->host : "", out, err);
     bool is_6 = to->address.ss_family == AF_INET6;
     const char *source = is_6 ? (o->route && o->route->source6 ? o->route->source6 : c->source6)
                               : (o->route && o->route->source ? o->route->source : c->source);

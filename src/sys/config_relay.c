@@ -63,7 +63,7 @@ static enum status duration(struct reader *r, const struct config_key *k, const 
         int64_t seconds;
     } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
     struct span text = span_cstr(value);
-    uint64_t n;
+    uint64_t n = 0;
     for (size_t i = 0; text.len > 1 && i < 4; i++)
         if (text.p[text.len - 1] == units[i].unit && span_to_u64(span_take(text, text.len - 1), 10000, &n)) {
             *seconds = (int64_t)n * units[i].seconds;
@@ -101,7 +101,7 @@ static enum status host_name(struct reader *r, const struct config_key *k, const
 enum status config_relay_key(struct reader *r, const struct config_key *k, const char *value)
 {
     struct config_relay *c = &r->c->relay;
-    uint64_t n;
+    uint64_t n = 0;
     switch ((enum relay_key)k->number) {
     case RELAY_PORT:
         TRY(number(r, k, value, 65535, &n));
@@ -187,7 +187,7 @@ static enum status add_domain(struct reader *r, const struct config_key *k, stru
 {
     struct config_route *route = &r->c->relay.routes[r->c->relay.route_count - 1];
     const char ***list = k->number == ROUTE_SENDERS ? &route->senders : &route->recipients;
-    struct span name = span_starts(word, SPAN(".")) ? span_skip(word, 1) : word, lower;
+    struct span name = span_starts(word, SPAN(".")) ? span_skip(word, 1) : word, lower = word;
     if (!span_eq(word, SPAN("*")) &&
         (!domain_is_valid(name, true) || domain_to_ascii(&r->c->arena, name, &lower, r->err) != ST_OK))
         return err_set(r->err, ST_SYNTAX, "%s: '%.*s' is not a domain, .domain or *", k->name, SPAN_ARG(word));
@@ -210,7 +210,7 @@ static enum status read_host(struct reader *r, const struct config_key *k, const
 {
     struct config_route *route = &r->c->relay.routes[r->c->relay.route_count - 1];
     struct span text = span_cstr(value);
-    uint64_t port;
+    uint64_t port = 0;
     if (value[0] == '/') {
         route->host = config_keep(r, value);
         return ST_OK;
