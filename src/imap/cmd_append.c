@@ -1,62 +1,85 @@
 /*
- * cmd_append.c - APPEND of one message or several (RFC 3501 §6.3.11, RFC 3502), of binary ones too (RFC 3516 §4.4), with
- * the APPENDUID of RFC 4315 §3.
+ * cmd_append.c - APPEND (RFC 3501 §6.3.11) of one message or of many at once (MULTIAPPEND, RFC 3502), with UTF-8 in
+ * headers (RFC 6855 §4) and NULs in bodies (RFC 3516 §4.4), APPENDUID (RFC 4315 §3), and REPLACE (RFC 8508).
  *
- * A message is not kept with the command: what stands before it is read first, so that a client learns of a missing
- * mailbox or a message too large before it has sent anything. Behind each message comes either the command's end or
- * what stands before the next. When all are here they are stored in one transaction: "OK" means that all are on the
- * disk, and else none is there.
+ * Comes in steps, because messages are not kept with the command: imap_append_read() reads what stands before each
+ * message and says whether it is welcome, so that a client learns of a missing mailbox or a message too large before it
+ * has sent it; imap_append_finish() stores them all in one transaction once the last is here. "OK" means that they are
+ * on the disk.
+ *
+ * A client that does not wait for answers shares flushes: where the whole next APPEND into the same mailbox is in the
+ * buffer already, an APPEND waits for it (im->waiting), and one transaction stores the run. None of them is answered
+ * before that, and nothing waits for the client: the run ends with the buffer.
  */
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/mem.h"
 #include "imap/commands.h"
 #include "imap/internal.h"
+#include "imap/message_set.h"
 #include "imap/place.h"
 #include "sys/body.h"
 #include "text/mime_convert.h"
 #include "base/banned.h"
 
 enum {
-    APPEND_MESSAGES_MAX = 1000, /* of one command */
-    APPEND_TOTAL_FACTOR = 2     /* together they may be so much larger than one may be */
+    APPEND_MESSAGES_MAX = 1000,             /* of one command */
+    APPEND_OCTETS_MAX = 256u * 1024 * 1024, /* of them together, where one may not be larger */
+    APPEND_RUN_MAX = 64,                    /* commands that share a transaction */
 };
 
-/* In the call's arena, as all spans are; so imap_append_free() comes before the call's end. */
+/* Flags are in the call's arena, which lives as long. */
 struct append_message {
     struct append_message *next;
     struct imap_flags flags;
     struct mail_date received;
-    bool is_binary;
     struct body *body;
-};
-struct imap_append {
-    struct framing_found literal; /* that has been announced */
-    struct span mailbox;
-    struct append_message *first, *last; /* `last` is the one that comes in */
-    uint32_t count;
-    uint64_t octets;
+    struct content content;
+    bool is_binary; /* came as a literal8: may have NULs */
 };
 
-void imap_append_announce(struct imap *im, const struct framing_found *literal)
+struct imap_append {
+    struct imap_append *next; /* in im->waiting */
+    struct imap_call *call;   /* of one that waits: owned */
+    struct span mailbox;
+    struct append_message *first, **end;
+    struct append_message *current; /* whose octets come in */
+    unsigned count;
+    uint64_t octets;
+    bool is_in_utf8;               /* ")" is to come */
+    const struct seqset *replaced; /* REPLACE's uid; else NULL */
+    uint32_t uidvalidity;          /* once stored */
+    struct seqset *uids;
+};
+
+static struct imap_append *append_new(struct imap *im)
 {
-    im->append = mem_alloc(sizeof *im->append);
-    im->append->literal = *literal;
+    struct imap_append *append = mem_alloc(sizeof *append);
+    append->end = &append->first;
+    im->append = append;
+    return append;
 }
 
 void imap_append_free(struct imap_append **ap)
 {
-    struct imap_append *append = *ap;
+    for (struct imap_append *append = *ap, *next; append; append = next) {
+        next = append->next;
+        for (struct append_message *m = append->first, *behind; m; m = behind) {
+            behind = m->next;
+            body_free(&m->body);
+            free(m);
+        }
+        imap_call_free(&append->call);
+        free(append);
+    }
     *ap = NULL;
-    if (!append)
-        return;
-    for (struct append_message *m = append->first; m; m = m->next)
-        body_free(&m->body);
-    free(append);
 }
 
-/* [SP flag-list] [SP date-time] SP, up to the literal; the first SP has been read. */
-static enum status read_message_args(struct imap_args *args, struct append_message *m, struct err *err)
+/* ---- reading -------------------------------------------------------------------------------------------------- */
+
+/* [SP flag-list] [SP date-time] SP, up to the literal; also "UTF8 (", of which the literal is a part. */
+static enum status read_message(struct imap_args *args, struct imap_append *append, struct append_message *m,
+                                struct err *err)
 {
     if (args_next_is(args, '(')) {
         TRY(args_flags(args, false, &m->flags, err));
@@ -67,40 +90,14 @@ static enum status read_message_args(struct imap_args *args, struct append_messa
         TRY(args_date_time(args, &m->received, err));
         TRY(args_sp(args, err));
     }
+    if (args_take_word(args, "UTF8")) {
+        TRY(args_sp(args, err));
+        TRY(args_char(args, '(', err));
+        if (!m->is_binary)
+            return args_expected(args, "a literal8", err);
+        append->is_in_utf8 = true;
+    }
     return args_at_end(args) ? ST_OK : args_expected(args, "the message as a literal", err);
-}
-
-static enum status check_size(struct imap *im, struct imap_call *call, const struct imap_append *append,
-                              struct err *err)
-{
-    uint64_t max = imap_mail_app(im)->message_size_max, size = append->literal.size;
-    if (size > max || size > MESSAGE_SIZE_MAX) {
-        call->no_code = "TOOBIG";
-        return err_set(err, ST_LIMIT, "the message is larger than %llu octets", (unsigned long long)max);
-    }
-    if (append->count == APPEND_MESSAGES_MAX || append->octets + size > APPEND_TOTAL_FACTOR * max) {
-        call->no_code = "TOOBIG";
-        return err_set(err, ST_LIMIT, "too many or too large messages in one command");
-    }
-    if (size == 0)
-        return err_set(err, ST_UNSUPPORTED, "a message of no octets is not kept");
-    return ST_OK;
-}
-
-/* What stands before a message has been read up to the first SP; the message is welcome, or not. */
-static enum status begin_message(struct imap *im, struct imap_call *call, struct imap_args *args, struct err *err)
-{
-    struct imap_append *append = im->append;
-    struct append_message *m = arena_alloc(&call->arena, sizeof *m);
-    TRY(read_message_args(args, m, err));
-    TRY(check_size(im, call, append, err));
-    m->is_binary = append->literal.is_binary;
-    m->body = body_new(append->literal.size);
-    *(append->last ? &append->last->next : &append->first) = m;
-    append->last = m;
-    append->count++;
-    append->octets += append->literal.size;
-    return ST_OK;
 }
 
 static enum status find_mailbox(struct txn *t, struct imap_call *call, struct span name, struct mailbox *m,
@@ -113,90 +110,279 @@ static enum status find_mailbox(struct txn *t, struct imap_call *call, struct sp
     return err_set(err, ST_DENIED, "this name only holds other mailboxes");
 }
 
-enum status cmd_append(struct imap *im, struct imap_call *call, struct err *err)
+static enum status check_mailbox(struct imap *im, struct imap_call *call, struct span name, struct err *err)
 {
-    struct imap_append nothing = {0}, *append = im->append ? im->append : &nothing;
-    TRY(args_sp(&call->args, err));
-    TRY(args_mailbox(&call->args, &append->mailbox, err));
-    TRY(args_sp(&call->args, err));
-    if (!im->append) { /* a whole command without a message */
-        struct append_message m = {0};
-        TRY(read_message_args(&call->args, &m, err));
-        return err_set(err, ST_SYNTAX, "expected the message as a literal");
-    }
-    TRY(begin_message(im, call, &call->args, err));
-
     AUTO_PLACE place = {0};
     AUTO(txn) txn = NULL;
     struct mailbox m;
-    TRY(imap_place_find(im, call, append->mailbox, ACL_INSERT, &place, err));
+    TRY(imap_place_find(im, call, name, ACL_INSERT, &place, err));
     TRY(imap_place_begin(im, &place, TXN_READ, &txn, err));
     return find_mailbox(txn, call, place.name, &m, err);
 }
 
+static enum status check_size(struct imap *im, struct imap_call *call, const struct imap_append *append, uint64_t size,
+                              struct err *err)
+{
+    uint64_t max = imap_mail_app(im)->message_size_max;
+    uint32_t count_max = imap_save_limit(im);
+    if (!count_max || count_max > APPEND_MESSAGES_MAX)
+        count_max = APPEND_MESSAGES_MAX;
+    if (size > max || size > MESSAGE_SIZE_MAX) {
+        call->no_code = "TOOBIG";
+        return err_set(err, ST_LIMIT, "the message is larger than %llu octets", (unsigned long long)max);
+    }
+    if (size == 0) /* RFC 3502 §6.3.11: the client takes the whole command back */
+        return err_set(err, ST_UNSUPPORTED, "a message of no octets is not kept");
+    uint64_t all_max = max > APPEND_OCTETS_MAX ? max : APPEND_OCTETS_MAX;
+    if (append->count >= count_max || append->octets + size > all_max) {
+        call->no_code = "TOOBIG";
+        return err_set(err, ST_LIMIT, "too much for one command");
+    }
+    return ST_OK;
+}
+
+static enum status begin_message(struct imap *im, struct imap_call *call, struct imap_args *args, struct err *err)
+{
+    struct imap_append *append = im->append;
+    uint64_t size = im->literal_left;
+    struct append_message *m = mem_alloc(sizeof *m);
+    *append->end = m;
+    append->end = &m->next;
+    append->current = m;
+    m->is_binary = im->is_binary_next;
+    TRY(read_message(args, append, m, err));
+    TRY(check_size(im, call, append, size, err));
+    append->count++;
+    append->octets += size;
+    m->body = body_new(size);
+    return ST_OK;
+}
+
+static enum status read_first(struct imap *im, struct imap_call *call, const struct seqset *replaced, struct err *err)
+{
+    struct imap_args *args = &call->args;
+    struct span mailbox;
+    TRY(args_sp(args, err));
+    TRY(args_mailbox(args, &mailbox, err));
+    TRY(args_sp(args, err));
+    if (!im->is_message_next) /* a whole command without a message */
+        return args_expected(args, "the message as a literal", err);
+    struct imap_append *append = append_new(im);
+    append->mailbox = mailbox;
+    append->replaced = replaced;
+    TRY(begin_message(im, call, args, err));
+    return check_mailbox(im, call, mailbox, err);
+}
+
+enum status cmd_append(struct imap *im, struct imap_call *call, struct err *err)
+{
+    return read_first(im, call, NULL, err);
+}
+
+/* RFC 8508 §3.1: one message, by its number or its uid. */
+enum status cmd_replace(struct imap *im, struct imap_call *call, struct err *err)
+{
+    struct seqset *uids;
+    TRY(args_sp(&call->args, err));
+    TRY(imap_args_messages(im, call, &uids, err));
+    if (seqset_count(call->set) != 1)
+        return err_set(err, ST_SYNTAX, "REPLACE is about one message");
+    if (seqset_count(uids) != 1) {
+        call->no_code = "NONEXISTENT";
+        return err_set(err, ST_NOTFOUND, "there is no such message");
+    }
+    TRY(imap_need_rights(im, call, ACL_DELETED | ACL_EXPUNGE, err));
+    return read_first(im, call, uids, err);
+}
+
+enum status imap_append_read(struct imap *im, struct imap_call *call, struct span text, bool is_literal_next,
+                             struct err *err)
+{
+    struct imap_append *append = im->append;
+    struct imap_args args = call->args;
+    args.rest = text;
+    if (append->is_in_utf8)
+        TRY(args_char(&args, ')', err));
+    append->is_in_utf8 = false;
+    append->current = NULL;
+    if (!is_literal_next)
+        return args_end(&args, err);
+    if (append->replaced)
+        return args_expected(&args, "the end of the command", err);
+    TRY(args_sp(&args, err));
+    return begin_message(im, call, &args, err);
+}
+
 enum status imap_append_octets(struct imap *im, struct span octets, struct err *err)
 {
-    struct append_message *m = im->append->last;
+    const struct append_message *m = im->append->current;
     if (!m->is_binary && span_find_byte(octets, '\0', 0) != SPAN_NPOS) /* RFC 3501 §9: CHAR8 is anything but NUL */
         return err_set(err, ST_SYNTAX, "a message must not contain NUL");
     return body_append(m->body, octets, err);
 }
 
-enum status imap_append_more(struct imap *im, struct imap_call *call, struct span text,
-                             const struct framing_found *literal, struct err *err)
+/* ---- storing -------------------------------------------------------------------------------------------------- */
+
+static bool has_8bit(struct span s)
 {
-    struct imap_args args;
-    if (!literal)
-        return text.len == 0 ? ST_OK
-                             : err_set(err, ST_SYNTAX, "expected the end of the command, or another message");
-    args_init(&args, &call->arena, arena_copy(&call->arena, text));
-    im->append->literal = *literal;
-    TRY(args_sp(&args, err));
-    return begin_message(im, call, &args, err);
+    for (size_t i = 0; i < s.len; i++)
+        if ((unsigned char)s.p[i] > 127)
+            return true;
+    return false;
 }
 
-/* RFC 3516 §4.4: binary parts may be encoded when they are stored; here they are, since mailboxes hold lines. */
-static enum status prepare(struct imap_call *call, const struct append_message *m, struct content *out,
-                           struct err *err)
+/* RFC 3516 §4.4: what came in binary is kept in base64 or quoted-printable, since it must be readable by everybody. */
+static enum status encode_binary(struct imap_call *call, struct span *raw, struct err *err)
 {
-    struct span raw;
-    TRY(body_span(m->body, &raw, err));
-    if (m->is_binary && !mime_fits(raw, MIME_FIT_8BIT)) {
-        AUTO_STRBUF lines = STRBUF_INIT;
-        enum status st = mime_convert(&call->arena, raw, MIME_FIT_8BIT, &lines, err);
-        if (st == ST_UNSUPPORTED)
-            call->no_code = "UNKNOWN-CTE";
-        TRY(st);
-        raw = arena_strbuf(&call->arena, &lines);
-    }
-    content_prepare(&call->arena, raw, out);
+    if (span_find_byte(*raw, '\0', 0) == SPAN_NPOS)
+        return ST_OK;
+    AUTO_STRBUF encoded = STRBUF_INIT;
+    enum status st = mime_convert(&call->arena, *raw, MIME_FIT_8BIT, &encoded, err);
+    if (st == ST_UNSUPPORTED)
+        call->no_code = "UNKNOWN-CTE";
+    TRY(st);
+    *raw = arena_strbuf(&call->arena, &encoded);
     return ST_OK;
 }
 
-enum status imap_append_finish(struct imap *im, struct imap_call *call, struct err *err)
+static enum status prepare(const struct imap *im, struct imap_call *call, struct append_message *m, struct err *err)
 {
-    const struct imap_append *append = im->append;
-    struct content *contents = arena_array(&call->arena, append->count, sizeof *contents), *content = contents;
-    for (const struct append_message *am = append->first; am; am = am->next)
-        TRY(prepare(call, am, content++, err));
+    struct span raw;
+    TRY(body_span(m->body, &raw, err));
+    if (m->is_binary)
+        TRY(encode_binary(call, &raw, err));
+    content_prepare(&call->arena, raw, &m->content);
+    if (!imap_has(im, IMAP_UTF8) && has_8bit(span_take(raw, (size_t)m->content.header_size))) {
+        call->no_code = "CANNOT";
+        return err_set(err, ST_UNSUPPORTED, "8-bit header fields need ENABLE UTF8=ACCEPT"); /* RFC 6855 §4 */
+    }
+    return ST_OK;
+}
 
+static enum status add(struct txn *txn, struct imap_append *append, struct imap_call *call, const struct mailbox *to,
+                       struct err *err)
+{
+    append->uidvalidity = to->uidvalidity;
+    append->uids = seqset_new(&call->arena);
+    for (struct append_message *m = append->first; m; m = m->next) {
+        uint64_t flags;
+        uint32_t uid;
+        TRY(imap_flag_bits(txn, &m->flags, true, &flags, err));
+        TRY(message_add(txn, to->id, &m->content, flags, m->received, &uid, err));
+        seqset_add(&call->arena, append->uids, uid, uid);
+    }
+    return ST_OK;
+}
+
+/* The message that goes must still be there (RFC 8508 §3.1). */
+static enum status expunge_replaced(struct imap *im, struct imap_call *call, struct txn *txn,
+                                    const struct seqset *replaced, struct err *err)
+{
+    struct seqset *removed;
+    TRY(message_expunge(txn, im->mailbox, replaced, false, &call->arena, &removed, err));
+    if (seqset_count(removed))
+        return ST_OK;
+    call->no_code = "EXPUNGEISSUED";
+    return err_set(err, ST_NOTFOUND, "the message has been expunged by another session");
+}
+
+/* All of a run that ends with `call`'s, or nothing. */
+static enum status store(struct imap *im, struct imap_call *call, struct imap_append *run, struct err *err)
+{
     AUTO_PLACE place = {0};
     AUTO(txn) txn = NULL;
     struct mailbox m;
-    uint32_t uid = 0;
-    TRY(imap_place_find(im, call, append->mailbox, ACL_INSERT, &place, err));
+    const struct seqset *replaced = run->replaced;
+    TRY(imap_place_find(im, call, run->mailbox, ACL_INSERT, &place, err));
     TRY(imap_place_begin(im, &place, TXN_WRITE, &txn, err));
     TRY(find_mailbox(txn, call, place.name, &m, err));
-    content = contents;
-    for (const struct append_message *am = append->first; am; am = am->next) {
-        uint64_t flags;
-        TRY(imap_flag_bits(txn, &am->flags, true, &flags, err));
-        TRY(message_add(txn, m.id, content++, flags, am->received, &uid, err));
-    }
+    for (struct imap_append *append = run; append; append = append->next)
+        TRY(add(txn, append, append->call ? append->call : call, &m, err));
+    if (replaced && place.account == im->owner)
+        TRY(expunge_replaced(im, call, txn, replaced, err));
     TRY(store_commit(&txn, err));
-    if (append->count == 1)
-        imap_set_code(call, "APPENDUID %u %u", m.uidvalidity, uid);
-    else /* one transaction gives uids in a row */
-        imap_set_code(call, "APPENDUID %u %u:%u", m.uidvalidity, uid - append->count + 1, uid);
+    if (!replaced || place.account == im->owner)
+        return ST_OK;
+    /* Two accounts are two files: the new one is safe before the old one goes. */
+    TRY(imap_begin(im, TXN_WRITE, &txn, err));
+    TRY(expunge_replaced(im, call, txn, replaced, err));
+    return store_commit(&txn, err);
+}
+
+static void set_appenduid(struct imap *im, struct imap_call *call, const struct imap_append *append)
+{
+    AUTO_STRBUF uids = STRBUF_INIT;
+    seqset_write(append->uids, &uids);
+    imap_set_code(call, "APPENDUID %u %.*s", append->uidvalidity, SPAN_ARG(strbuf_span(&uids)));
+    if (!append->replaced)
+        return;
+    /* RFC 8508 §4.3: ahead of the EXPUNGE. */
+    imap_untagged(im, "OK [%.*s] Replacement message ready", SPAN_ARG(call->code));
+    call->code = SPAN_NONE;
+}
+
+/* ---- runs ----------------------------------------------------------------------------------------------------- */
+
+/* Where one of a run cannot be stored, each is tried for itself. */
+void imap_append_flush(struct imap *im)
+{
+    struct imap_append *run = im->waiting;
+    struct err err;
+    im->waiting = NULL;
+    if (!run)
+        return;
+    bool is_stored = store(im, run->call, run, &err) == ST_OK;
+    for (struct imap_append *append = run, *next; append; append = next) {
+        struct imap_call *call = append->call;
+        next = append->next;
+        append->next = NULL;
+        if (!is_stored)
+            call->status = store(im, call, append, &call->failure);
+        if (call->status == ST_OK)
+            set_appenduid(im, call, append);
+        append->call = NULL;
+        imap_call_answer(im, &call);
+        imap_append_free(&append);
+    }
+}
+
+/* Puts the command at the run's end. */
+static void wait_in_run(struct imap *im, struct imap_call *call)
+{
+    struct imap_append **end = &im->waiting;
+    while (*end)
+        end = &(*end)->next;
+    *end = im->append;
+    im->append->call = call;
+    im->append = NULL;
+    im->call = NULL;
+}
+
+static bool may_share(const struct imap *im)
+{
+    const struct imap_append *append = im->append;
+    unsigned count = 1;
+    for (const struct imap_append *w = im->waiting; w; w = w->next)
+        count++;
+    return !append->replaced && !append->first->next && count < APPEND_RUN_MAX;
+}
+
+enum status imap_append_finish(struct imap *im, struct imap_call *call, bool is_append_next, struct err *err)
+{
+    struct imap_append *append = im->append;
+    if (im->waiting && (append->replaced || !span_eq(im->waiting->mailbox, append->mailbox)))
+        imap_append_flush(im);
+    for (struct append_message *m = append->first; m; m = m->next)
+        TRY(prepare(im, call, m, err));
+    bool is_one_of_run = im->waiting || is_append_next;
+    if (is_one_of_run && may_share(im)) {
+        wait_in_run(im, call);
+        if (!is_append_next)
+            imap_append_flush(im);
+        return ST_OK;
+    }
+    imap_append_flush(im);
+    TRY(store(im, call, append, err));
+    set_appenduid(im, call, append);
     return ST_OK;
 }

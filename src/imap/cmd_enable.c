@@ -15,6 +15,7 @@ static const struct {
     { "IMAP4rev2", IMAP_REV2 | IMAP_UTF8,         "9051" },
     { "CONDSTORE", IMAP_CONDSTORE,                "7162 §3.1" },
     { "UIDONLY",   IMAP_UIDONLY,                  "9586" },
+    { "UTF8=ACCEPT", IMAP_UTF8,                   "6855" },
     { "QRESYNC",   IMAP_CONDSTORE | IMAP_QRESYNC, "7162 §3.2.3" },
     /* clang-format on */
 };

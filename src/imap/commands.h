@@ -36,6 +36,7 @@ IMAP_RUN(cmd_lsub);
 IMAP_RUN(cmd_status);
 /* cmd_append.c */
 IMAP_RUN(cmd_append);
+IMAP_RUN(cmd_replace); /* UID REPLACE, too */
 /* cmd_expunge.c */
 IMAP_RUN(cmd_expunge); /* UID EXPUNGE, too */
 /* cmd_idle.c */

@@ -36,8 +36,7 @@ void imap_call_free(struct imap_call **cp)
     free(call);
 }
 
-/* "FETCH", or "UID FETCH" as one name. */
-static enum status read_name(struct imap_args *args, struct span *name, struct err *err)
+enum status imap_command_name(struct imap_args *args, struct span *name, struct err *err)
 {
     const char *start = args->rest.p;
     TRY(args_atom(args, name, err));
@@ -61,7 +60,7 @@ enum status imap_call_begin(struct imap *im, struct span bytes, struct err *err)
         return err_set(err, ST_SYNTAX, "the tag is too long");
     call->tag = tag;
     TRY(args_sp(&call->args, err));
-    TRY(read_name(&call->args, &name, err));
+    TRY(imap_command_name(&call->args, &name, err));
     call->command = imap_command_find(name);
     if (!call->command)
         return err_set(err, ST_SYNTAX, "unknown command");
@@ -117,6 +116,13 @@ static void log_failure(const struct imap *im, const struct imap_call *call)
         log_span(&l, "account", account_address(im->account));
     log_err(&l, &call->failure);
     log_end(&l);
+}
+
+void imap_call_answer(struct imap *im, struct imap_call **call)
+{
+    imap_tagged(im, *call, (*call)->status, &(*call)->failure);
+    log_failure(im, *call);
+    imap_call_free(call);
 }
 
 /* The tagged response, and what follows for the session. */
@@ -204,6 +210,7 @@ static enum next go_on(struct imap *im)
 enum next imap_call_finish(struct imap *im, enum status st, const struct err *err)
 {
     struct imap_call *call = im->call;
+    imap_append_flush(im); /* what came first is answered first */
     call->status = st;
     if (st != ST_OK && err != &call->failure)
         call->failure = *err;

@@ -39,8 +39,8 @@ static bool find_literal(struct span line, struct framing_found *found)
         return false;
     if (!span_to_u64(span_slice(line, start, end), UINT64_MAX - 1, &found->size))
         found->size = UINT64_MAX;
-    found->brace = start - 1;
-    found->is_binary = found->brace > 0 && line.p[found->brace - 1] == '~';
+    found->is_binary = start > 1 && line.p[start - 2] == '~';
+    found->brace = start - 1 - found->is_binary;
     return true;
 }
 

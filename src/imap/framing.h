@@ -25,7 +25,7 @@ struct framing_found {
     size_t octets;         /* where its octets begin */
     uint64_t size;         /* how many there are; UINT64_MAX where the number is larger than any */
     bool is_synchronizing; /* the client waits for "+" */
-    bool is_binary;        /* "~{": a literal8 (RFC 3516 §4.2); the "~" stands before `brace` */
+    bool is_binary;        /* a literal8: "~{" (RFC 3516 §7) */
 };
 
 enum framing_result framing_step(struct framing *f, struct span input, struct framing_found *found);

@@ -29,6 +29,7 @@ static void imap_end(struct session *s)
         return;
     imap_append_free(&im->append);
     imap_call_free(&im->call);
+    imap_append_free(&im->waiting);
     imap_login_free(&im->login);
     free(im->tag);
     if (im->account) {

@@ -56,43 +56,6 @@ static enum next refuse_literal(struct imap *im, const struct framing_found *fou
     return NEXT_AGAIN;
 }
 
-static struct span text_before(struct span input, const struct framing_found *literal)
-{
-    return span_take(input, literal->brace - literal->is_binary);
-}
-
-static enum next receive_message(struct imap *im, const struct framing_found *found)
-{
-    if (found->is_synchronizing)
-        invite(im);
-    im->literal_left = found->size;
-    set_mode(im, IMAP_MODE_BODY);
-    return NEXT_AGAIN;
-}
-
-/* Behind a message: the end of the command, or another one. */
-static enum next read_behind_message(struct imap *im)
-{
-    struct framing_found found;
-    struct imap_call *call = im->call;
-    struct span input = session_input(im->session);
-    enum framing_result r = framing_step(&im->framing, input, &found);
-    if (r == FRAMING_MORE)
-        return NEXT_INPUT;
-    bool is_end = r == FRAMING_COMMAND;
-    struct span text = is_end ? span_take(input, found.length - 2) : text_before(input, &found);
-    call->status = imap_append_more(im, call, text, is_end ? NULL : &found, &call->failure);
-    consume(im, is_end ? found.length : found.octets);
-    if (call->status != ST_OK)
-        return is_end ? finish_refused(im) : refuse_literal(im, &found, call->status, &call->failure);
-    if (!is_end)
-        return receive_message(im, &found);
-    set_mode(im, IMAP_MODE_COMMAND);
-    enum status st = imap_append_finish(im, call, &call->failure);
-    imap_append_free(&im->append);
-    return imap_call_finish(im, st, &call->failure);
-}
-
 /* Behind a literal that was thrown away: the rest of the command. */
 static enum next read_tail(struct imap *im)
 {
@@ -101,7 +64,9 @@ static enum next read_tail(struct imap *im)
     if (r == FRAMING_MORE)
         return NEXT_INPUT;
     consume(im, r == FRAMING_COMMAND ? found.length : found.octets);
-    return r == FRAMING_LITERAL ? refuse_literal(im, &found, im->call->status, &im->call->failure) : finish_refused(im);
+    if (r == FRAMING_LITERAL)
+        return refuse_literal(im, &found, im->call->status, &im->call->failure);
+    return finish_refused(im);
 }
 
 static enum next read_discarded(struct imap *im)
@@ -116,12 +81,110 @@ static enum next read_discarded(struct imap *im)
     return NEXT_AGAIN;
 }
 
-/* ---- APPEND's message ----------------------------------------------------------------------------------------- */
+/* ---- APPEND's messages ---------------------------------------------------------------------------------------- */
+
+/* "4 " of "REPLACE 4 {6}": it is the mailbox that follows. */
+static bool is_number_alone(struct span s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!ascii_is_digit(s.p[i]) && s.p[i] != ' ' && s.p[i] != '*')
+            return false;
+    return true;
+}
+
+/* Only the first bytes are looked at, so that many literals cost no more than few. */
+static bool is_message_literal(const struct imap *im, struct span input, const struct framing_found *found)
+{
+    struct err err;
+    struct span tag, name;
+    struct imap_args args;
+    size_t most = HANDOVER_TAG_MAX + 32; /* octets up to the end of the name */
+    args_init(&args, NULL, span_take(input, found->brace < most ? found->brace : most));
+    if (args_tag(&args, &tag, &err) != ST_OK || args_sp(&args, &err) != ST_OK ||
+        imap_command_name(&args, &name, &err) != ST_OK)
+        return false;
+    const struct imap_command *c = imap_command_find(name);
+    size_t behind_name = (size_t)(name.p + name.len - input.p);
+    if (!c || !(c->flags & IMAP_HAS_BODY) || !(c->states & im->state) || found->brace <= behind_name + 1)
+        return false;
+    bool has_number = c->states == IMAP_SELECTED; /* REPLACE */
+    return !has_number || !is_number_alone(span_slice(input, behind_name, found->brace));
+}
+
+/* im->call has read what stands before the literal, and this came of it. */
+static enum next begin_octets(struct imap *im, const struct framing_found *found, enum status st, const struct err *err)
+{
+    if (st != ST_OK)
+        return refuse_literal(im, found, st, err);
+    if (found->is_synchronizing)
+        invite(im);
+    set_mode(im, IMAP_MODE_BODY);
+    return NEXT_AGAIN;
+}
+
+static enum next begin_message(struct imap *im, struct span input, const struct framing_found *found)
+{
+    struct err err;
+    enum status st = imap_call_begin(im, span_take(input, found->brace), &err);
+    consume(im, found->octets);
+    im->literal_left = found->size;
+    im->is_binary_next = found->is_binary;
+    im->is_message_next = true;
+    if (st == ST_OK)
+        st = imap_call_prepare(im, &err);
+    im->is_message_next = false;
+    return begin_octets(im, found, st, &err);
+}
+
+/* Whether the next command is an APPEND of one message, and all of it is in the buffer. */
+static bool is_append_next(const struct imap *im)
+{
+    struct framing framing = {0};
+    struct framing_found found;
+    struct span input = session_input(im->session);
+    if (framing_step(&framing, input, &found) != FRAMING_LITERAL || found.is_synchronizing ||
+        !is_message_literal(im, input, &found) || found.size > input.len)
+        return false;
+    return span_starts(span_skip(input, found.octets + (size_t)found.size), SPAN("\r\n"));
+}
+
+static enum next finish_message(struct imap *im)
+{
+    struct imap_call *call = im->call;
+    set_mode(im, IMAP_MODE_COMMAND);
+    enum status st = imap_append_finish(im, call, is_append_next(im), &call->failure);
+    imap_append_free(&im->append);
+    if (!im->call && im->waiting)
+        return NEXT_AGAIN;
+    if (!im->call)
+        imap_call_resume(im, SPAN_NONE, NULL); /* answered with the others of its run; there may be news */
+    return imap_call_finish(im, st, &im->call->failure);
+}
+
+/* Behind a message: the next one, or the command's end. */
+static enum next read_between(struct imap *im)
+{
+    struct framing_found found;
+    struct imap_call *call = im->call;
+    struct span input = session_input(im->session);
+    enum framing_result r = framing_step(&im->framing, input, &found);
+    if (r == FRAMING_MORE)
+        return NEXT_INPUT;
+    bool is_literal = r == FRAMING_LITERAL;
+    struct span text = arena_copy(&call->arena, span_take(input, is_literal ? found.brace : found.length - 2));
+    consume(im, is_literal ? found.octets : found.length);
+    im->literal_left = found.size;
+    im->is_binary_next = found.is_binary;
+    call->status = imap_append_read(im, call, text, is_literal, &call->failure);
+    if (is_literal)
+        return begin_octets(im, &found, call->status, &call->failure);
+    return call->status == ST_OK ? finish_message(im) : finish_refused(im);
+}
 
 static enum next read_body(struct imap *im)
 {
     if (!im->literal_left)
-        return read_behind_message(im);
+        return read_between(im);
     struct imap_call *call = im->call;
     struct span octets = session_input(im->session);
     if (octets.len > im->literal_left)
@@ -132,33 +195,6 @@ static enum next read_body(struct imap *im)
     im->literal_left -= octets.len;
     consume(im, octets.len);
     return NEXT_AGAIN;
-}
-
-/* Only the first bytes are looked at, so that many literals cost no more than few. */
-static bool is_message_literal(const struct imap *im, struct span input, const struct framing_found *found)
-{
-    struct err err;
-    struct span tag, name;
-    struct imap_args args;
-    args_init(&args, NULL,
-              span_take(input, found->brace < HANDOVER_TAG_MAX + 16 ? found->brace : HANDOVER_TAG_MAX + 16));
-    if (args_tag(&args, &tag, &err) != ST_OK || args_sp(&args, &err) != ST_OK || args_atom(&args, &name, &err) != ST_OK)
-        return false;
-    const struct imap_command *c = imap_command_find(name);
-    size_t behind_name = (size_t)(name.p + name.len - input.p);
-    return c && (c->flags & IMAP_HAS_BODY) && (c->states & im->state) && found->brace > behind_name + 1;
-}
-
-static enum next begin_message(struct imap *im, struct span input, const struct framing_found *found)
-{
-    struct err err;
-    enum status st = imap_call_begin(im, text_before(input, found), &err);
-    consume(im, found->octets);
-    if (st == ST_OK) {
-        imap_append_announce(im, found);
-        st = imap_call_prepare(im, &err);
-    }
-    return st == ST_OK ? receive_message(im, found) : refuse_literal(im, found, st, &err);
 }
 
 /* ---- commands and lines --------------------------------------------------------------------------------------- */

@@ -28,6 +28,8 @@ void imap_write_capabilities(const struct imap *im, struct strbuf *out);
 enum next imap_input(struct session *s);
 
 /* dispatch.c */
+/* Reads "FETCH", or "UID FETCH" as one name. */
+enum status imap_command_name(struct imap_args *args, struct span *name, struct err *err);
 /* A new im->call, with a copy of the command's bytes (without the last CRLF) behind it. It reads the tag and the name;
  * on a bad status the call is there to be finished with it. */
 enum status imap_call_begin(struct imap *im, struct span bytes, struct err *err);
@@ -39,6 +41,8 @@ enum next imap_call_run(struct imap *im);
 enum status imap_call_prepare(struct imap *im, struct err *err);
 /* Tells the news and answers im->call with this status. */
 enum next imap_call_finish(struct imap *im, enum status st, const struct err *err);
+/* Writes the tagged response of a call that is not im->call, and frees it. */
+void imap_call_answer(struct imap *im, struct imap_call **call);
 void imap_call_free(struct imap_call **call);
 /* The protocol's produce(). */
 enum next imap_produce(struct session *s);
@@ -72,14 +76,17 @@ enum status imap_claim_recent(struct imap *im, struct err *err);
 uint32_t imap_recent_count(const struct imap *im, const struct view *v);
 
 /* cmd_append.c */
-/* im->call is APPEND with its arguments up to the message's literal; run() is to take a message of that size. */
-void imap_append_announce(struct imap *im, const struct framing_found *literal);
+/* run() has taken a message, whose octets come (im->literal_left, im->is_binary_next). Then, in turn: its octets, and
+ * what stands between it and the next literal, or the command's end. `text` is in the call's arena. */
 enum status imap_append_octets(struct imap *im, struct span octets, struct err *err);
-/* What stands behind a message: nothing (literal is NULL), or what belongs to the next message, whose literal follows. */
-enum status imap_append_more(struct imap *im, struct imap_call *call, struct span text,
-                             const struct framing_found *literal, struct err *err);
-enum status imap_append_finish(struct imap *im, struct imap_call *call, struct err *err);
-void imap_append_free(struct imap_append **append);
+enum status imap_append_read(struct imap *im, struct imap_call *call, struct span text, bool is_literal_next,
+                             struct err *err);
+/* All is here. is_append_next: the whole next command is in the buffer and is another one; im->call may then be NULL on
+ * return, because it waits in im->waiting for that, or has been answered with those that waited. */
+enum status imap_append_finish(struct imap *im, struct imap_call *call, bool is_append_next, struct err *err);
+/* Stores and answers those that wait. */
+void imap_append_flush(struct imap *im);
+void imap_append_free(struct imap_append **append); /* with all that are linked to it */
 
 /* cmd_login.c: a line that answers AUTHENTICATE's challenge (im->tag) */
 enum next imap_sasl_line(struct imap *im, struct span line);

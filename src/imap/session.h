@@ -36,7 +36,7 @@ enum imap_command_flags {
     IMAP_NEEDS_WRITE = 8,   /* NO in a mailbox opened by EXAMINE */
     IMAP_TRYCREATE = 16,    /* ST_NOTFOUND answers NO [TRYCREATE] */
     IMAP_HAS_NUMBERS = 64,  /* names messages by their numbers, or tells them: not with UIDONLY */
-    IMAP_HAS_BODY = 32,     /* its last literal is a message and is not part of the command's bytes (APPEND) */
+    IMAP_HAS_BODY = 32,     /* its literals are messages and no part of the command's bytes (APPEND) */
 };
 
 struct imap_command {
@@ -133,6 +133,10 @@ struct imap {
     struct framing framing;     /* of the command in session_input() */
     uint64_t literal_left;      /* octets of a literal still to come, in IMAP_MODE_BODY and IMAP_MODE_DISCARD */
     struct imap_append *append; /* while a message comes in */
+    struct imap_append
+        *waiting;         /* APPENDs that share the next one's transaction; never while the client is waited for */
+    bool is_message_next; /* run(): a message's literal follows, of literal_left octets */
+    bool is_binary_next;  /* it is a literal8 */
 
     struct account *account; /* of who has logged in */
     /* the selected mailbox */

@@ -64,6 +64,8 @@ static const struct imap_command commands[] = {
     { "UID STORE",    SELECTED, VIEW | UID | WRITES,       NULL,                 "3501 §6.4.8",        cmd_store },
     { "COPY",         SELECTED, VIEW | NUM | TRYCREATE,    NULL,                 "3501 §6.4.7",        cmd_copy },
     { "UID COPY",     SELECTED, VIEW | UID | TRYCREATE,    NULL,                 "3501 §6.4.8",        cmd_copy },
+    { "REPLACE",      SELECTED, VIEW | NUM | WRITES | TRYCREATE | BODY, "REPLACE",     "8508",               cmd_replace },
+    { "UID REPLACE",  SELECTED, VIEW | UID | WRITES | TRYCREATE | BODY, NULL,    "8508",               cmd_replace },
     { "MOVE",         SELECTED, VIEW | NUM | WRITES | TRYCREATE, "MOVE",               "6851",               cmd_move },
     { "UID MOVE",     SELECTED, VIEW | UID | WRITES | TRYCREATE, NULL,           "6851",               cmd_move },
 };
@@ -94,6 +96,7 @@ static const struct {
     { "SORT=DISPLAY", "5957", AUTH },
     { "SEARCHRES", "5182",  AUTH },
     { "WITHIN",    "5032",  AUTH },
+    { "UTF8=ACCEPT", "6855", AUTH },
     /* clang-format on */
 };
 
