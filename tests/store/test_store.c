@@ -263,6 +263,20 @@ static void an_empty_file_is_made_whole(void **state)
     assert_sound(f->account);
 }
 
+/* What a crash leaves that comes after the first page was written and before the mode was changed. */
+static void a_half_made_file_comes_into_wal_mode(void **state)
+{
+    struct fixture *f = *state;
+    char path[512];
+    (void)snprintf(path, sizeof path, "%s", file_of(f, "alice.db"));
+    close_store(f);
+    run_sql(path, "PRAGMA journal_mode=DELETE");
+    fixture_reopen(f, 0);
+    add_message(f->account, f->inbox, 0, 10);
+    assert_true(exists(f, "alice.db-wal"));
+    assert_sound(f->account);
+}
+
 static void a_newer_layout_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -557,6 +571,7 @@ int main(void)
         TEST(a_held_old_account_harms_nothing),
         TEST(removed_accounts_are_swept),
         TEST(an_empty_file_is_made_whole),
+        TEST(a_half_made_file_comes_into_wal_mode),
         TEST(a_newer_layout_is_refused),
         TEST(check_finds_damage),
         TEST(modseq_jumps_after_a_crash),

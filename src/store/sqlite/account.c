@@ -171,7 +171,9 @@ static enum status prepare(struct account *a, struct err *err)
     struct handle *h;
     TRY(handle_lease(a, &h, err));
     enum status st = ST_OK;
-    if (!a->store->is_reader)
+    if (!a->store->is_reader) /* a crash while the file was made can leave one that is not empty and not in this mode */
+        st = db_run_plain(h->db, err, "PRAGMA journal_mode=WAL");
+    if (st == ST_OK && !a->store->is_reader)
         st = schema_migrate(h->db, account_migrations, account_migration_count, account_first_mailboxes, err);
     if (st == ST_OK && was_unclean && !a->store->is_reader)
         st = pins_clean(h->db, err);

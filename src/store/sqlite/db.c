@@ -8,6 +8,7 @@
  *  1. No file. Accounts are made on first use; the directory knows the account, so the next use makes the file again.
  *  2. An empty file, or one without a finished schema. The file is made with O_EXCL, and its folder is flushed before
  *     SQLite writes to it. Schema and first mailboxes are one transaction: it is there whole or the next open runs it.
+ *     The first opening of a process sets WAL mode where the file is not in it yet.
  *  3. File and WAL. A commit of TXN_WRITE (synchronous=FULL) has written its frames to the WAL and flushed the WAL
  *     before it returns; SQLite flushes the folder at the first flush of a new WAL. Recovery replays frames up to the
  *     last commit frame whose checksums hold, so the state is always the one after some commit: a message, its content,
