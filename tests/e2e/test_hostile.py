@@ -238,7 +238,7 @@ def test_garbage_after_login(target):
 
 
 WRONG_STATE = {
-    "smtp": ["DATA", "RCPT TO:<bob@example.test>", "AUTH PLAIN AAAA", "BDAT 10 LAST", "MAIL FROM:<a@example.net>"],
+    "smtp": ["DATA", "RCPT TO:<bob@example.test>", "AUTH PLAIN AAAA", "BDAT 0 LAST", "MAIL FROM:<a@example.net>"],
     "submission": ["DATA", "RCPT TO:<bob@example.test>", "AUTH PLAIN AAAA", "MAIL FROM:<alice@example.test>"],
     "imap": ["a SELECT INBOX", "a FETCH 1 BODY[]", "a UID COPY 1 INBOX", "a IDLE", "a APPEND INBOX", "a CLOSE", "a LIST \"\" *",
              "a CREATE x", "a NAMESPACE"],

@@ -34,7 +34,7 @@ def proxied():
 
 
 def clients(server, after):
-    return re.findall(r"client=(\S+)", server.log()[after:])
+    return re.findall(r"protocol=smtp client=(\S+)", server.log()[after:])
 
 
 @pytest.mark.parametrize("header", [v1("192.0.2.1"), v2("192.0.2.1"), v2("192.0.2.1", extra=b"\x04\0\x03abc")])
