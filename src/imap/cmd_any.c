@@ -57,10 +57,10 @@ enum status cmd_id(struct imap *im, struct imap_call *call, struct err *err)
     return ST_OK;
 }
 
-/* RFC 2342: one namespace, the account's own. */
+/* RFC 2342: the account's own, what others have given ("Other Users"), and the groups' ("Shared"). */
 enum status cmd_namespace(struct imap *im, struct imap_call *call, struct err *err)
 {
     TRY(args_end(&call->args, err));
-    imap_untagged(im, "NAMESPACE ((\"\" \"/\")) NIL NIL");
+    imap_untagged(im, "NAMESPACE ((\"\" \"/\")) ((\"Other Users/\" \"/\")) ((\"Shared/\" \"/\"))");
     return ST_OK;
 }

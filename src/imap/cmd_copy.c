@@ -3,6 +3,7 @@
  * are copied; all messages arrive or none (RFC 3501 §6.4.7: the state before is kept on failure).
  */
 #include "imap/commands.h"
+#include "imap/copy_across.h"
 #include "imap/message_set.h"
 #include "imap/place.h"
 #include "base/banned.h"
@@ -39,10 +40,15 @@ static enum status transfer(struct imap *im, struct imap_call *call, transfer_fn
     TRY(args_end(&call->args, err));
     TRY(limit(im, call, copy_or_move == message_copy, &uids, err));
 
+    bool is_move = copy_or_move == message_move;
+    if (is_move) /* RFC 6851 §3.1: as COPY, STORE \Deleted and EXPUNGE */
+        TRY(imap_need_rights(im, call, ACL_DELETED | ACL_EXPUNGE, err));
     struct mailbox to;
     AUTO_PLACE place = {0};
     AUTO(txn) txn = NULL;
     TRY(imap_place_find(im, call, name, ACL_INSERT, &place, err));
+    if (place.account != im->owner)
+        return imap_copy_across(im, call, uids, &place, is_move, pairs, err);
     TRY(imap_place_begin(im, &place, TXN_WRITE, &txn, err));
     TRY(mailbox_find(txn, place.name, &call->arena, &to, err)); /* ST_NOTFOUND answers NO [TRYCREATE] */
     if (to.is_noselect)

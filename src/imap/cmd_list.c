@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "imap/commands.h"
 #include "imap/names.h"
+#include "imap/place.h"
 #include "text/imap_pattern.h"
 #include "base/banned.h"
 
@@ -135,6 +136,83 @@ static enum status read_args(struct imap_call *call, bool is_lsub, struct list_a
     return imap_pattern_compile(&call->arena, out->pattern, &out->compiled, err);
 }
 
+/* ---- what others share ------------------------------------------------------------------------------------------ */
+
+/* Levels above a mailbox, which stand for nothing themselves ("Other Users/bob@example.test"), once each. */
+static void add_levels(struct arena *a, const struct list_args *wanted, struct span name, struct map *seen,
+                       struct lines *lines)
+{
+    for (size_t at = span_find_byte(name, '/', 0); at != SPAN_NPOS; at = span_find_byte(name, '/', at + 1)) {
+        struct span level = span_take(name, at);
+        if (map_get(seen, level))
+            continue;
+        map_put(seen, level, lines);
+        if (!imap_pattern_match(wanted->compiled, level))
+            continue;
+        struct line *line = add_line(a, lines, level);
+        line->is_noselect = line->has_children = true;
+    }
+}
+
+/* Mailboxes of one owner that this user may see (RFC 4314 §4: without "l" as if they did not exist). */
+static enum status add_owner(struct imap *im, struct arena *a, const struct principal *who,
+                             const struct sharing_owner *owner, const struct list_args *wanted, struct map *seen,
+                             struct lines *lines, struct err *err)
+{
+    struct span prefix = imap_owner_prefix(a, owner);
+    if (!imap_pattern_may_match_below(wanted->compiled, prefix) &&
+        !imap_pattern_match(wanted->compiled, span_take(prefix, prefix.len - 1)) &&
+        !imap_pattern_match(wanted->compiled, span_take(prefix, span_find_byte(prefix, '/', 0))))
+        return ST_OK;
+    AUTO(account) account = NULL;
+    AUTO(txn) txn = NULL;
+    struct mailbox *all;
+    acl_rights *rights;
+    size_t count, n = 0;
+    TRY(account_open(imap_mail_app(im)->store, owner->address, &account, err));
+    TRY(store_begin(account, TXN_READ, &txn, err));
+    TRY(acl_mailboxes(txn, who, a, &all, &rights, &count, err));
+    for (size_t i = 0; i < count; i++)
+        if (rights[i] & ACL_LOOKUP)
+            all[n++] = all[i];
+    for (size_t i = 0; i < n; i++) {
+        struct span name = arena_printf(a, "%.*s%.*s", SPAN_ARG(prefix), SPAN_ARG(all[i].name));
+        add_levels(a, wanted, name, seen, lines);
+        map_put(seen, name, lines);
+        if (!imap_pattern_match(wanted->compiled, name))
+            continue;
+        struct line *line = add_line(a, lines, name);
+        line->is_noselect = all[i].is_noselect;
+        line->has_children = i + 1 < n && span_starts(all[i + 1].name, all[i].name) &&
+                             all[i + 1].name.len > all[i].name.len && all[i + 1].name.p[all[i].name.len] == '/';
+    }
+    return ST_OK;
+}
+
+/* An owner whose account cannot be opened is passed over: the others' mailboxes are not to vanish with it. */
+static enum status add_shared(struct imap *im, struct arena *a, const struct list_args *wanted, struct lines *lines,
+                              struct err *err)
+{
+    struct principal who;
+    struct sharing_owner *owners;
+    size_t count;
+    TRY(imap_principal(im, a, &who, err));
+    TRY(directory_owners_for(store_directory(imap_mail_app(im)->store), a, &who, &owners, &count, err));
+    struct map *seen = map_new();
+    for (size_t i = 0; i < count; i++) {
+        struct err failed;
+        if (add_owner(im, a, &who, &owners[i], wanted, seen, lines, &failed) == ST_OK)
+            continue;
+        struct log_line l;
+        session_log_begin(im->session, &l, LOG_ERROR, "share-failed");
+        log_span(&l, "owner", owners[i].address);
+        log_err(&l, &failed);
+        log_end(&l);
+    }
+    map_free(&seen);
+    return ST_OK;
+}
+
 /* ---- LIST ----------------------------------------------------------------------------------------------------- */
 
 enum status cmd_list(struct imap *im, struct imap_call *call, struct err *err)
@@ -162,6 +240,8 @@ enum status cmd_list(struct imap *im, struct imap_call *call, struct err *err)
         line->has_children = m->has_children;
         line->use = m->use;
     }
+    if (!wanted.only_special)
+        TRY(add_shared(im, &call->arena, &wanted, lines, err));
     write_later(call, lines);
     return ST_OK;
 }

@@ -107,9 +107,16 @@ enum status cmd_rename(struct imap *im, struct imap_call *call, struct err *err)
     TRY(read_name(&call->args, &to, err));
     TRY(args_end(&call->args, err));
 
+    AUTO_PLACE source = {0}, target = {0};
     AUTO(txn) txn = NULL;
-    TRY(store_begin(im->account, TXN_WRITE, &txn, err));
-    TRY(refused_name(mailbox_rename(txn, from, without_last_separator(to), err), err));
+    TRY(imap_place_find(im, call, from, ACL_DELETE_MAILBOX, &source, err));
+    TRY(imap_place_find(im, call, without_last_separator(to), ACL_CREATE, &target, err));
+    if (source.account != target.account)
+        return err_set(err, ST_DENIED, "a mailbox cannot be moved into another account");
+    if (!imap_place_is_own(im, &source) && span_ieq(source.name, SPAN("INBOX")))
+        return err_set(err, ST_DENIED, "another user's INBOX cannot be renamed");
+    TRY(imap_place_begin(im, &source, TXN_WRITE, &txn, err));
+    TRY(refused_name(mailbox_rename(txn, source.name, target.name, err), err));
     return store_commit(&txn, err);
 }
 

@@ -29,7 +29,7 @@ static enum status write_unseen(struct imap *im, const struct mailbox *m, struct
 {
     if (m->unseen == 0 || imap_has(im, IMAP_REV2))
         return ST_OK;
-    AUTO(view) loaded = view_peek(im->owner, im->mailbox);
+    AUTO(view) loaded = view_peek_for(im->owner, imap_reader(im, im->owner), im->mailbox);
     if (!loaded && m->messages > IMAP_SELECT_VIEW_MAX)
         return ST_OK;
     TRY(imap_load_view(im, err));
@@ -150,6 +150,10 @@ static enum status open_mailbox(struct imap *im, struct imap_call *call, bool is
     TRY(find(im, call, &place, &m, &has_children, err));
     TRY(imap_select(im, &place, m.id, is_read_only, &call->arena, &m, err));
     m.has_children = has_children;
+    if (!imap_place_is_own(im, &place)) {
+        m.name = place.path;
+        m.use = USE_NONE; /* what it is for is its owner's affair */
+    }
 
     enum status st = imap_need_keywords(im, call, err);
     if (st == ST_OK) {

@@ -150,6 +150,10 @@ enum status cmd_status(struct imap *im, struct imap_call *call, struct err *err)
     TRY(imap_place_begin(im, &place, TXN_READ, &txn, err));
     TRY(mailbox_find(txn, place.name, &call->arena, &m, err));
     txn_free(&txn);
+    if (!imap_place_is_own(im, &place)) {
+        m.name = place.path;
+        m.recent_from = m.uidnext; /* \Recent is for the owner's sessions */
+    }
     if (m.is_noselect)
         return err_set(err, ST_NOTFOUND, "this name only holds other mailboxes");
     imap_write_status_line(im, &m, wanted);

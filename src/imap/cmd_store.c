@@ -125,6 +125,16 @@ static void set_modified(const struct imap *im, struct imap_call *call, const st
 
 /* ---- the command ----------------------------------------------------------------------------------------------- */
 
+/* RFC 4314 §4: fails only where none of the flags may be changed; the store passes over the others. */
+static enum status check_rights(const struct imap *im, struct imap_call *call, enum flag_change how, uint64_t bits,
+                                struct err *err)
+{
+    uint64_t asked = how == FLAGS_SET && !bits ? ~(uint64_t)0 : bits;
+    if (!asked || (asked & imap_may_flags(im)))
+        return ST_OK;
+    return imap_need_rights(im, call, ACL_SEEN | ACL_WRITE | ACL_DELETED, err);
+}
+
 enum status cmd_store(struct imap *im, struct imap_call *call, struct err *err)
 {
     struct imap_args *args = &call->args;
@@ -149,6 +159,7 @@ enum status cmd_store(struct imap *im, struct imap_call *call, struct err *err)
     AUTO(txn) txn = NULL;
     TRY(imap_begin(im, TXN_FLAGS, &txn, err));
     TRY(bits_of(txn, &flags, how, &bits, err));
+    TRY(check_rights(im, call, how, bits, err));
     if (condition.exists)
         TRY(divide(im, &call->arena, uids, &condition, how, bits, &uids, failed, err));
     TRY(message_change_flags(txn, im->mailbox, uids, how, bits, err));

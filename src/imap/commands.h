@@ -34,6 +34,12 @@ IMAP_RUN(cmd_list);
 IMAP_RUN(cmd_lsub);
 /* cmd_status.c */
 IMAP_RUN(cmd_status);
+/* cmd_acl.c */
+IMAP_RUN(cmd_setacl);
+IMAP_RUN(cmd_deleteacl);
+IMAP_RUN(cmd_getacl);
+IMAP_RUN(cmd_listrights);
+IMAP_RUN(cmd_myrights);
 /* cmd_append.c */
 IMAP_RUN(cmd_append);
 IMAP_RUN(cmd_replace); /* UID REPLACE, too */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "imap/commands.h"
 #include "imap/internal.h"
 #include "base/banned.h"
 
@@ -99,6 +100,8 @@ static enum status run(struct imap *im, struct imap_call *call, struct err *err)
     }
     if ((c->flags & IMAP_NEEDS_WRITE) && im->is_read_only)
         return err_set(err, ST_DENIED, "the mailbox is open for reading only");
+    if (!(c->states & ~(unsigned)IMAP_SELECTED) && c->run != cmd_unselect && c->run != cmd_close)
+        TRY(imap_refresh_rights(im, call, err));
     if (c->flags & IMAP_NEEDS_VIEW)
         TRY(imap_load_view(im, err));
     return c->run(im, call, err);
@@ -151,6 +154,10 @@ static enum next end(struct imap *im)
 static void begin_news(struct imap *im, struct imap_call *call)
 {
     struct err err;
+    if (im->has_news && !call->no_code && imap_refresh_rights(im, call, &err) != ST_OK) {
+        call->bye = "You may not read the selected mailbox any more";
+        return;
+    }
     enum status st = imap_news_begin(im, call, &err);
     if (st == ST_OK)
         return;

@@ -45,14 +45,17 @@ static void add_item(struct strbuf *out, size_t *n, struct span name)
 static void tell_keywords(struct imap *im, const struct imap_call *call)
 {
     struct strbuf *out = imap_out(im);
+    uint64_t may = im->is_read_only ? 0 : imap_may_flags(im); /* \Flagged stands for all that need the right w */
     for (int is_permanent = 0; is_permanent < 2; is_permanent++) {
         strbuf_add_cstr(out, is_permanent ? "* OK [PERMANENTFLAGS (" : "* FLAGS (");
         size_t n = 0;
-        for (size_t i = 0; i < SYSTEM_FLAG_COUNT && !(is_permanent && im->is_read_only); i++)
-            add_item(out, &n, span_cstr(system_flags[i].name));
-        for (size_t i = 0; i < call->keyword_count && !(is_permanent && im->is_read_only); i++)
-            add_item(out, &n, call->keywords[i]);
-        if (is_permanent && !im->is_read_only)
+        for (size_t i = 0; i < SYSTEM_FLAG_COUNT; i++)
+            if (!is_permanent || (may & system_flags[i].bit))
+                add_item(out, &n, span_cstr(system_flags[i].name));
+        for (size_t i = 0; i < call->keyword_count; i++)
+            if (!is_permanent || (may & FLAG_FLAGGED))
+                add_item(out, &n, call->keywords[i]);
+        if (is_permanent && (may & FLAG_FLAGGED))
             add_item(out, &n, SPAN("\\*"));
         strbuf_add_cstr(out, is_permanent ? ")] Flags that stay\r\n" : ")\r\n");
     }

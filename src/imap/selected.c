@@ -64,7 +64,8 @@ static enum status read_mailbox(struct imap *im, struct arena *a, struct mailbox
     TRY(imap_begin(im, TXN_READ, &txn, err));
     TRY(mailbox_get(txn, im->mailbox, a, m, err));
     uint32_t first = m->recent_from;
-    if (first >= m->uidnext || imap_has(im, IMAP_REV2)) /* which has no \Recent: others may have them */
+    if (first >= m->uidnext || im->owner != im->account ||
+        imap_has(im, IMAP_REV2)) /* which has no \Recent: others may have them */
         return ST_OK;
     if (!im->is_read_only) {
         txn_free(&txn);
@@ -114,7 +115,8 @@ enum status imap_load_view(struct imap *im, struct err *err)
 {
     if (im->view)
         return ST_OK;
-    return view_get_as_of(im->owner, im->mailbox, im->known_modseq, im->known_uidnext, &im->view, err);
+    return view_get_as_of_for(im->owner, imap_reader(im, im->owner), im->mailbox, im->known_modseq, im->known_uidnext,
+                              &im->view, err);
 }
 
 uint64_t imap_known_modseq(const struct imap *im)

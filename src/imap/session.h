@@ -210,6 +210,10 @@ const struct view_message *imap_told_message(const struct imap *im, uint32_t seq
 enum status imap_begin(struct imap *im, enum txn_mode mode, struct txn **out, struct err *err);
 /* The current view of the selected mailbox as this user sees it. The caller owns the reference. */
 enum status imap_current_view(struct imap *im, struct view **out, struct err *err);
+/* The flags that this user may change in the selected mailbox. */
+uint64_t imap_may_flags(const struct imap *im);
+/* Another's mailbox: looks its list up again. ST_DENIED where it may not be read any more. */
+enum status imap_refresh_rights(struct imap *im, struct imap_call *call, struct err *err);
 /* ST_DENIED with NOPERM (RFC 5530) where one of these rights on the selected mailbox is missing (RFC 4314 §4). */
 enum status imap_need_rights(const struct imap *im, struct imap_call *call, acl_rights needed, struct err *err);
 

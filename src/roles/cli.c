@@ -9,8 +9,8 @@
 #include "text/address.h"
 #include "base/banned.h"
 
-static const struct cli_command *const groups[] = {domain_commands, account_commands, alias_commands, queue_commands,
-                                                   index_commands,  check_commands};
+static const struct cli_command *const groups[] = {domain_commands, account_commands, alias_commands, group_commands,
+                                                   queue_commands,  index_commands,   check_commands};
 enum { GROUP_COUNT = sizeof groups / sizeof groups[0] };
 
 void cli_help(void)

@@ -29,8 +29,8 @@ struct cli_command {
     const char *help;
 };
 /* Ends with a row of NULLs. */
-extern const struct cli_command domain_commands[], account_commands[], alias_commands[], queue_commands[],
-    index_commands[], check_commands[];
+extern const struct cli_command domain_commands[], account_commands[], alias_commands[], group_commands[],
+    queue_commands[], index_commands[], check_commands[];
 
 /* "tassis NOUN VERB …": returns the exit code. */
 int cli_main(int argc, char **argv);

@@ -27,6 +27,7 @@ enum address_kind {
 };
 struct address_entry {
     enum address_kind kind;
+    bool is_group;       /* ADDRESS_ACCOUNT: nobody can log in to it (store/sharing.h) */
     uint64_t account_id; /* ADDRESS_ACCOUNT: never reused, so that an account made anew is not taken for the old one */
     struct span *targets;
     size_t target_count;
@@ -60,7 +61,7 @@ struct directory_account {
     uint64_t id;
     int64_t created_at; /* Unix seconds */
 };
-/* domain empty: all. Sorted by address. */
+/* Without groups. domain empty: all. Sorted by address. */
 enum status directory_account_list(struct directory *d, struct arena *a, struct span domain,
                                    struct directory_account **list, size_t *count, struct err *err);
 /* The first of a domain's accounts by address; *out is left as it is where there is none. Costs the same however many

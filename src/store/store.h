@@ -77,6 +77,7 @@ struct account *account_ref(struct account *a);
 void account_free(struct account **a); /* releases this reference */
 AUTO_DEFINE(account)
 struct span account_address(const struct account *a); /* valid as long as the reference */
+uint64_t account_id(const struct account *a);         /* the directory's */
 
 /* A word that no other account has, for naming its mailboxes and messages (RFC 8474). Valid as long as the reference;
  * reads the account at its first call. */
@@ -88,6 +89,10 @@ enum txn_mode {
     TXN_FLAGS  /* a write whose commit does not flush: flag changes, \Recent, subscriptions */
 };
 enum status store_begin(struct account *a, enum txn_mode mode, struct txn **out, struct err *err);
+/* The transaction is somebody's who is not the owner: `reader` is his account's id. \Seen is his own then, in what he
+ * reads (mailbox.unseen, view_get_for) and in what he changes, copies and adds. Of all flags only those in may_flags
+ * change or come with a message that is added or copied; the others are passed over without a word (RFC 4314 §4). */
+void store_act_as(struct txn *t, uint64_t reader, uint64_t may_flags);
 /* Commits, frees the txn (*t becomes NULL in any case), then publishes. On failure nothing happened. */
 enum status store_commit(struct txn **t, struct err *err);
 /* The modseq that this transaction has given to what it changed; 0: it has changed nothing. */

@@ -32,6 +32,11 @@ enum status view_get_as_of(struct account *a, mailbox_id id, uint64_t modseq, ui
                            struct err *err);
 /* The current snapshot only if it is in memory, else NULL; no I/O. */
 struct view *view_peek(struct account *a, mailbox_id id);
+/* The same three as another account sees the mailbox whose id this is, with its own \Seen; 0: the owner. */
+enum status view_get_for(struct account *a, uint64_t reader, mailbox_id id, struct view **out, struct err *err);
+enum status view_get_as_of_for(struct account *a, uint64_t reader, mailbox_id id, uint64_t modseq, uint32_t uidnext,
+                               struct view **out, struct err *err);
+struct view *view_peek_for(struct account *a, uint64_t reader, mailbox_id id);
 struct view *view_ref(struct view *v);
 void view_free(struct view **v);
 AUTO_DEFINE(view)

@@ -89,3 +89,13 @@ bool imap_pattern_match(const struct imap_pattern *p, struct span name)
             return false;
     return has_bit(state, p->tokens);
 }
+
+bool imap_pattern_may_match_below(const struct imap_pattern *p, struct span beginning)
+{
+    uint64_t state[WORDS_MAX] = {1};
+    skip_wildcards(p, state);
+    for (size_t i = 0; i < beginning.len; i++)
+        if (!step(p, state, (unsigned char)beginning.p[i], false))
+            return false;
+    return true;
+}

@@ -14,5 +14,7 @@ struct imap_pattern;
 
 /* ST_LIMIT where text is too long. */
 enum status imap_pattern_compile(struct arena *a, struct span text, struct imap_pattern **out, struct err *err);
+/* Whether a name that begins with this could match. */
+bool imap_pattern_may_match_below(const struct imap_pattern *p, struct span beginning);
 /* INBOX is matched in any case (RFC 3501 §5.1). */
 bool imap_pattern_match(const struct imap_pattern *p, struct span name);

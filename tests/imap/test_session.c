@@ -22,7 +22,7 @@ static void test_any_state(void **state)
          "A< * ID ~\n"
          "A< a4 OK ~\n"
          "A> a5 NAMESPACE\n"
-         "A< * NAMESPACE ((\"\" \"/\")) NIL NIL\n"
+         "A< * NAMESPACE ((\"\" \"/\")) ((\"Other Users/\" \"/\")) ((\"Shared/\" \"/\"))\n"
          "A< a5 OK ~\n"
          "A> a6 ENABLE X-GOOD-IDEA\n"
          "A< * ENABLED\n"

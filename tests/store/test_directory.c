@@ -122,7 +122,7 @@ static void accounts(void **state)
     assert_true(span_eq(first.address, SPAN("alice@example.test")) && first.id == alice);
 }
 
-/* A file of the first layout, which had no index on the domains of accounts. */
+/* A file of the first layout, which had no index on the domains of accounts, no groups and no shares. */
 static void an_older_layout_is_migrated(void **state)
 {
     struct state *s = *state;
@@ -131,14 +131,16 @@ static void an_older_layout_is_migrated(void **state)
     directory_free(&s->d);
     sqlite3 *db;
     assert_int_equal(sqlite3_open(s->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "DROP INDEX account_domain; PRAGMA user_version = 1", NULL, NULL, NULL),
-                     SQLITE_OK);
+    static const char first[] = "DROP INDEX account_domain; DROP TABLE member; DROP TABLE share;"
+                                "ALTER TABLE account DROP COLUMN kind; PRAGMA user_version = 1";
+    assert_int_equal(sqlite3_exec(db, first, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     MUST(directory_open(s->path, false, &s->d, &err));
     assert_int_equal(look_up(s, "alice", "example.test").kind, ADDRESS_ACCOUNT);
     directory_free(&s->d);
     assert_int_equal(sqlite3_open(s->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "DROP INDEX account_domain", NULL, NULL, NULL), SQLITE_OK); /* it came back */
+    assert_int_equal(sqlite3_exec(db, "DROP INDEX account_domain; DROP TABLE member; DROP TABLE share", NULL, NULL, NULL),
+                     SQLITE_OK); /* they came back */
     sqlite3_close(db);
     MUST(directory_open(s->path, false, &s->d, &err));
 }

@@ -292,6 +292,33 @@ struct span account_address(const struct account *a)
     return a->address;
 }
 
+uint64_t account_id(const struct account *a)
+{
+    return a->id;
+}
+
+struct view_set *account_views(struct account *a, uint64_t reader)
+{
+    if (reader == 0)
+        return &a->views;
+    struct reader_views *new = NULL;
+    for (;;) {
+        struct reader_views *first = atomic_load(&a->readers);
+        for (struct reader_views *r = first; r; r = r->next)
+            if (r->reader == reader) {
+                free(new);
+                return &r->views;
+            }
+        if (!new) {
+            new = mem_alloc(sizeof *new);
+            new->reader = reader;
+        }
+        new->next = first;
+        if (atomic_compare_exchange_strong(&a->readers, &first, new))
+            return &new->views;
+    }
+}
+
 struct hub *account_hub(struct account *a)
 {
     return &a->hub;

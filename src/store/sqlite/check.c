@@ -66,6 +66,16 @@ static const char *const queries[] = {
     " LEFT JOIN (SELECT mailbox, count(*) n FROM tombstone GROUP BY mailbox) t ON t.mailbox = b.id"
     " WHERE b.tombstones <> coalesce(n, 0)",
 
+    "SELECT 'mailbox ' || s.mailbox || ' uid ' || s.uid || ': seen by ' || s.reader || ', but not there' FROM seen s"
+    " WHERE NOT EXISTS(SELECT 1 FROM message m WHERE m.mailbox = s.mailbox AND m.uid = s.uid)",
+
+    "SELECT 'mailbox ' || c.mailbox || ': counts ' || c.messages || ' seen by ' || c.reader || ', rows say ' ||"
+    " coalesce(n, 0) FROM seen_count c LEFT JOIN (SELECT mailbox, reader, count(*) n FROM seen WHERE is_seen = 1"
+    " GROUP BY mailbox, reader) s ON s.mailbox = c.mailbox AND s.reader = c.reader WHERE c.messages <> coalesce(n, 0)",
+
+    "SELECT 'access control list of mailbox ' || mailbox || ', which does not exist' FROM acl"
+    " WHERE mailbox NOT IN (SELECT id FROM mailbox)",
+
     "SELECT 'there is no INBOX' WHERE NOT EXISTS(SELECT 1 FROM mailbox WHERE name = 'INBOX')",
 };
 

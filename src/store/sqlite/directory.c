@@ -10,11 +10,9 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include "base/clock.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "store/account.h"
-#include "store/directory.h"
-#include "store/sqlite/schema.h"
+#include "store/sqlite/directory_internal.h"
 #include "text/address.h"
 #include "base/banned.h"
 
@@ -23,14 +21,8 @@ enum { CACHE_MAX = 20000 };
 struct cached {
     enum address_kind kind;
     uint64_t account_id;
+    bool is_group;
     struct strbuf targets; /* each ends with a NUL */
-};
-
-struct directory {
-    pthread_mutex_t lock;
-    struct db *db;
-    struct map *cache; /* address -> struct cached */
-    int64_t data_version;
 };
 
 static const struct migration migrations[] = {
@@ -48,6 +40,13 @@ static const struct migration migrations[] = {
      "CREATE INDEX alias_target ON alias(target);"
      "CREATE TABLE grave(address TEXT PRIMARY KEY NOT NULL) WITHOUT ROWID;"},
     {"CREATE INDEX account_domain ON account(domain, address);"},
+    /* A group is an account with members in place of a password (sharing.h). share says who has been given rights on
+     * something of whom: grantee 0 is anyone. */
+    {"ALTER TABLE account ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;" /* 1: a group */
+     "CREATE TABLE member(account INTEGER NOT NULL, team INTEGER NOT NULL, PRIMARY KEY(account, team)) WITHOUT ROWID;"
+     "CREATE INDEX member_team ON member(team, account);"
+     "CREATE TABLE share(grantee INTEGER NOT NULL, owner INTEGER NOT NULL, PRIMARY KEY(grantee, owner)) WITHOUT ROWID;"
+     "CREATE INDEX share_owner ON share(owner, grantee);"},
 };
 
 /* ---- opening
@@ -125,21 +124,31 @@ static const char has_domain_sql[] = "SELECT EXISTS(SELECT 1 FROM domain WHERE n
 static const char has_account_sql[] = "SELECT EXISTS(SELECT 1 FROM account WHERE address = ?)";
 static const char has_alias_sql[] = "SELECT EXISTS(SELECT 1 FROM alias WHERE source = ?)";
 
+static enum status read_account(struct directory *d, struct span address, struct cached *c, struct err *err)
+{
+    sqlite3_stmt *s;
+    TRY(db_query(d->db, &s, err, "SELECT id, kind FROM account WHERE address = ?", TEXT(address)));
+    enum status st;
+    if (!db_row(d->db, s, &st, err))
+        return st;
+    c->kind = ADDRESS_ACCOUNT;
+    c->account_id = column_u64(s, 0);
+    c->is_group = column_i64(s, 1) == DIRECTORY_GROUP;
+    db_done(s);
+    return ST_OK;
+}
+
 static enum status read_address(struct directory *d, struct span address, struct span domain, struct cached *c,
                                 struct err *err)
 {
     bool is_ours;
-    int64_t id;
     TRY(exists(d, has_domain_sql, domain, &is_ours, err));
     if (!is_ours)
         return ST_OK;
     c->kind = ADDRESS_NONE;
-    TRY(db_number(d->db, 0, &id, err, "SELECT id FROM account WHERE address = ?", TEXT(address)));
-    if (id) {
-        c->kind = ADDRESS_ACCOUNT;
-        c->account_id = (uint64_t)id;
+    TRY(read_account(d, address, c, err));
+    if (c->kind == ADDRESS_ACCOUNT)
         return ST_OK;
-    }
     sqlite3_stmt *s;
     TRY(db_query(d->db, &s, err, "SELECT target FROM alias WHERE source = ? ORDER BY target", TEXT(address)));
     enum status st;
@@ -177,7 +186,7 @@ static enum status cached_address(struct directory *d, struct span address, stru
 
 static void entry_of(struct arena *a, const struct cached *c, struct address_entry *out)
 {
-    *out = (struct address_entry){.kind = c->kind, .account_id = c->account_id};
+    *out = (struct address_entry){.kind = c->kind, .account_id = c->account_id, .is_group = c->is_group};
     struct span rest = arena_strbuf(a, &c->targets), head;
     for (size_t i = 0; i < rest.len; i++)
         out->target_count += rest.p[i] == '\0';
@@ -217,18 +226,8 @@ enum status directory_has_domain(struct directory *d, struct span domain, bool *
 /* ---- changing
  * ----------------------------------------------------------------------------------------------------------- */
 
-struct change {
-    struct span a, b; /* what the change is about */
-    struct span domain;
-    const struct span *addresses; /* accounts to add */
-    size_t address_count, *added, *at;
-    enum status (*remove)(void *context, struct span address, struct err *err);
-    void *context;
-};
-
-static enum status write_change(struct directory *d, const struct change *c,
-                                enum status (*work)(struct directory *, const struct change *, struct err *),
-                                struct err *err)
+enum status directory_write(struct directory *d, const struct directory_change *c, directory_work *work,
+                            struct err *err)
 {
     pthread_mutex_lock(&d->lock);
     enum status st = db_begin_write(d->db, err);
@@ -252,8 +251,7 @@ static enum status check_domain(struct span domain, struct err *err)
     return is_good ? ST_OK : err_set(err, ST_SYNTAX, "not a domain name (lower case, A-labels)");
 }
 
-/* An address in canonical form; the empty local part only where it may stand for the whole domain. */
-static enum status check_address(struct span address, bool may_be_domain, struct span *domain, struct err *err)
+enum status directory_check_address(struct span address, bool may_be_domain, struct span *domain, struct err *err)
 {
     size_t at = span_rfind_byte(address, '@');
     if (at == SPAN_NPOS || at > LOCAL_PART_MAX || (at == 0 && !may_be_domain))
@@ -265,7 +263,7 @@ static enum status check_address(struct span address, bool may_be_domain, struct
     return check_domain(*domain, err);
 }
 
-static enum status domain_add(struct directory *d, const struct change *c, struct err *err)
+static enum status domain_add(struct directory *d, const struct directory_change *c, struct err *err)
 {
     TRY(db_run(d->db, err, "INSERT OR IGNORE INTO domain(name) VALUES(?)", TEXT(c->domain)));
     return db_changes(d->db) ? ST_OK : err_set(err, ST_EXISTS, "the domain exists");
@@ -274,10 +272,10 @@ static enum status domain_add(struct directory *d, const struct change *c, struc
 enum status directory_domain_add(struct directory *d, struct span domain, struct err *err)
 {
     TRY(check_domain(domain, err));
-    return write_change(d, &(struct change){.domain = domain}, domain_add, err);
+    return directory_write(d, &(struct directory_change){.domain = domain}, domain_add, err);
 }
 
-static enum status domain_remove(struct directory *d, const struct change *c, struct err *err)
+static enum status domain_remove(struct directory *d, const struct directory_change *c, struct err *err)
 {
     bool has_accounts, has_aliases;
     TRY(exists(d, "SELECT EXISTS(SELECT 1 FROM account WHERE domain = ?)", c->domain, &has_accounts, err));
@@ -290,7 +288,7 @@ static enum status domain_remove(struct directory *d, const struct change *c, st
 
 enum status directory_domain_remove(struct directory *d, struct span domain, struct err *err)
 {
-    return write_change(d, &(struct change){.domain = domain}, domain_remove, err);
+    return directory_write(d, &(struct directory_change){.domain = domain}, domain_remove, err);
 }
 
 /* What every new address needs: its domain, and nothing else of that address. */
@@ -305,27 +303,33 @@ static enum status check_free(struct directory *d, struct span address, struct s
     return is_taken ? err_set(err, ST_EXISTS, "the address exists") : ST_OK;
 }
 
-static enum status account_add(struct directory *d, const struct change *c, struct err *err)
+enum status directory_add_row(struct directory *d, const struct directory_change *c, enum directory_kind kind,
+                              struct err *err)
 {
     TRY(check_free(d, c->a, c->domain, has_account_sql, err));
     TRY(check_free(d, c->a, c->domain, has_alias_sql, err));
-    return db_run(d->db, err, "INSERT INTO account(address, domain, created_at) VALUES(?, ?, ?)", TEXT(c->a),
-                  TEXT(c->domain), INT(clock_wall_ms() / 1000));
+    return db_run(d->db, err, "INSERT INTO account(address, domain, created_at, kind) VALUES(?, ?, ?, ?)", TEXT(c->a),
+                  TEXT(c->domain), INT(clock_wall_ms() / 1000), INT(kind));
+}
+
+static enum status account_add(struct directory *d, const struct directory_change *c, struct err *err)
+{
+    return directory_add_row(d, c, DIRECTORY_PERSON, err);
 }
 
 enum status directory_account_add(struct directory *d, struct span address, struct err *err)
 {
-    struct change c = {.a = address};
-    TRY(check_address(address, false, &c.domain, err));
-    return write_change(d, &c, account_add, err);
+    struct directory_change c = {.a = address};
+    TRY(directory_check_address(address, false, &c.domain, err));
+    return directory_write(d, &c, account_add, err);
 }
 
-static enum status account_add_missing(struct directory *d, const struct change *c, struct err *err)
+static enum status account_add_missing(struct directory *d, const struct directory_change *c, struct err *err)
 {
     for (*c->at = 0; *c->at < c->address_count; ++*c->at) {
-        struct change one = {.a = c->addresses[*c->at]};
+        struct directory_change one = {.a = c->addresses[*c->at]};
         bool is_there;
-        TRY(check_address(one.a, false, &one.domain, err));
+        TRY(directory_check_address(one.a, false, &one.domain, err));
         TRY(exists(d, has_account_sql, one.a, &is_there, err));
         if (!is_there)
             TRY(account_add(d, &one, err));
@@ -337,25 +341,29 @@ static enum status account_add_missing(struct directory *d, const struct change 
 enum status directory_account_add_all(struct directory *d, const struct span *addresses, size_t count, size_t *added,
                                       size_t *at, struct err *err)
 {
-    struct change c = {.addresses = addresses, .address_count = count, .added = added, .at = at};
+    struct directory_change c = {.addresses = addresses, .address_count = count, .added = added, .at = at};
     *added = 0;
-    return write_change(d, &c, account_add_missing, err);
+    return directory_write(d, &c, account_add_missing, err);
 }
 
-static enum status account_remove(struct directory *d, const struct change *c, struct err *err)
+static enum status account_remove(struct directory *d, const struct directory_change *c, struct err *err)
 {
-    TRY(db_run(d->db, err, "DELETE FROM account WHERE address = ?", TEXT(c->a)));
-    if (!db_changes(d->db))
+    int64_t id;
+    TRY(db_number(d->db, 0, &id, err, "SELECT id FROM account WHERE address = ?", TEXT(c->a)));
+    if (!id)
         return err_set(err, ST_NOTFOUND, "no such account");
+    TRY(db_run(d->db, err, "DELETE FROM account WHERE id = ?", INT(id)));
+    TRY(db_run(d->db, err, "DELETE FROM member WHERE account = ?1 OR team = ?1", INT(id)));
+    TRY(db_run(d->db, err, "DELETE FROM share WHERE owner = ?1 OR grantee = ?1", INT(id)));
     return db_run(d->db, err, "INSERT OR IGNORE INTO grave(address) VALUES(?)", TEXT(c->a));
 }
 
 enum status directory_account_remove(struct directory *d, struct span address, struct err *err)
 {
-    return write_change(d, &(struct change){.a = address}, account_remove, err);
+    return directory_write(d, &(struct directory_change){.a = address}, account_remove, err);
 }
 
-static enum status alias_add(struct directory *d, const struct change *c, struct err *err)
+static enum status alias_add(struct directory *d, const struct directory_change *c, struct err *err)
 {
     int64_t targets;
     TRY(check_free(d, c->a, c->domain, has_account_sql, err));
@@ -369,14 +377,14 @@ static enum status alias_add(struct directory *d, const struct change *c, struct
 
 enum status directory_alias_add(struct directory *d, struct span from, struct span to, struct err *err)
 {
-    struct change c = {.a = from, .b = to};
+    struct directory_change c = {.a = from, .b = to};
     struct span ignored;
-    TRY(check_address(from, true, &c.domain, err));
-    TRY(check_address(to, false, &ignored, err));
-    return write_change(d, &c, alias_add, err);
+    TRY(directory_check_address(from, true, &c.domain, err));
+    TRY(directory_check_address(to, false, &ignored, err));
+    return directory_write(d, &c, alias_add, err);
 }
 
-static enum status alias_remove(struct directory *d, const struct change *c, struct err *err)
+static enum status alias_remove(struct directory *d, const struct directory_change *c, struct err *err)
 {
     if (c->b.len)
         TRY(db_run(d->db, err, "DELETE FROM alias WHERE source = ? AND target = ?", TEXT(c->a), TEXT(c->b)));
@@ -387,7 +395,7 @@ static enum status alias_remove(struct directory *d, const struct change *c, str
 
 enum status directory_alias_remove(struct directory *d, struct span from, struct span to, struct err *err)
 {
-    return write_change(d, &(struct change){.a = from, .b = to}, alias_remove, err);
+    return directory_write(d, &(struct directory_change){.a = from, .b = to}, alias_remove, err);
 }
 
 /* ---- graves
@@ -409,7 +417,7 @@ static enum status list_graves(struct directory *d, struct span address, struct 
     return ST_OK;
 }
 
-static enum status close_graves(struct directory *d, const struct change *c, struct err *err)
+static enum status close_graves(struct directory *d, const struct directory_change *c, struct err *err)
 {
     AUTO_ARENA a = ARENA_INIT;
     struct span *list;
@@ -433,23 +441,23 @@ enum status directory_close_graves(struct directory *d, struct span address,
     pthread_mutex_unlock(&d->lock);
     if (st != ST_OK || graves == 0)
         return st;
-    return write_change(d, &(struct change){.a = address, .remove = remove, .context = context}, close_graves, err);
+    return directory_write(d, &(struct directory_change){.a = address, .remove = remove, .context = context},
+                           close_graves, err);
 }
 
 /* ---- lists
  * -------------------------------------------------------------------------------------------------------------- */
 
-/* Rows of a query whose one parameter is `value`, as an array of `size` bytes each, filled by fill(). */
-static enum status list_rows(struct directory *d, struct arena *a, const char *sql, struct span value, size_t size,
-                             void (*fill)(struct arena *a, sqlite3_stmt *s, void *row), void **list, size_t *count,
-                             struct err *err)
+enum status directory_rows(struct directory *d, struct arena *a, const char *sql, const struct db_value *values,
+                           size_t value_count, size_t size, directory_fill *fill, void **list, size_t *count,
+                           struct err *err)
 {
     size_t cap = 16;
     char *rows = mem_array(cap, size);
     *count = 0;
     pthread_mutex_lock(&d->lock);
     sqlite3_stmt *s;
-    enum status st = db_query(d->db, &s, err, sql, TEXT(value));
+    enum status st = db_query_values(d->db, &s, err, sql, values, value_count);
     while (st == ST_OK && db_row(d->db, s, &st, err)) {
         if (*count == cap)
             rows = mem_resize(rows, (cap *= 2) * size);
@@ -463,7 +471,13 @@ static enum status list_rows(struct directory *d, struct arena *a, const char *s
     return st;
 }
 
-static void fill_span(struct arena *a, sqlite3_stmt *s, void *row)
+static enum status list_rows(struct directory *d, struct arena *a, const char *sql, struct span value, size_t size,
+                             directory_fill *fill, void **list, size_t *count, struct err *err)
+{
+    return directory_rows(d, a, sql, DB_VALUES(TEXT(value)), size, fill, list, count, err);
+}
+
+void directory_fill_span(struct arena *a, sqlite3_stmt *s, void *row)
 {
     *(struct span *)row = arena_copy(a, column_span(s, 0));
 }
@@ -471,8 +485,8 @@ static void fill_span(struct arena *a, sqlite3_stmt *s, void *row)
 enum status directory_domain_list(struct directory *d, struct arena *a, struct span **list, size_t *count,
                                   struct err *err)
 {
-    return list_rows(d, a, "SELECT name FROM domain WHERE ?1 = '' ORDER BY name", SPAN_NONE, sizeof **list, fill_span,
-                     (void **)list, count, err);
+    return list_rows(d, a, "SELECT name FROM domain WHERE ?1 = '' ORDER BY name", SPAN_NONE, sizeof **list,
+                     directory_fill_span, (void **)list, count, err);
 }
 
 static void fill_account(struct arena *a, sqlite3_stmt *s, void *row)
@@ -484,8 +498,10 @@ static void fill_account(struct arena *a, sqlite3_stmt *s, void *row)
 enum status directory_account_list(struct directory *d, struct arena *a, struct span domain,
                                    struct directory_account **list, size_t *count, struct err *err)
 {
-    return list_rows(d, a, "SELECT address, id, created_at FROM account WHERE ?1 = '' OR domain = ?1 ORDER BY address",
-                     domain, sizeof **list, fill_account, (void **)list, count, err);
+    return list_rows(
+        d, a,
+        "SELECT address, id, created_at FROM account WHERE kind = 0 AND (?1 = '' OR domain = ?1) ORDER BY address",
+        domain, sizeof **list, fill_account, (void **)list, count, err);
 }
 
 enum status directory_first_account(struct directory *d, struct arena *a, struct span domain,
@@ -493,8 +509,9 @@ enum status directory_first_account(struct directory *d, struct arena *a, struct
 {
     struct directory_account *list;
     size_t count;
-    TRY(list_rows(d, a, "SELECT address, id, created_at FROM account WHERE domain = ? ORDER BY address LIMIT 1", domain,
-                  sizeof *list, fill_account, (void **)&list, &count, err));
+    TRY(list_rows(d, a,
+                  "SELECT address, id, created_at FROM account WHERE domain = ? AND kind = 0 ORDER BY address LIMIT 1",
+                  domain, sizeof *list, fill_account, (void **)&list, &count, err));
     if (count)
         *out = list[0];
     return ST_OK;
@@ -517,5 +534,5 @@ enum status directory_aliases_of(struct directory *d, struct arena *a, struct sp
                                  size_t *count, struct err *err)
 {
     return list_rows(d, a, "SELECT source FROM alias WHERE target = ? ORDER BY source", address, sizeof **list,
-                     fill_span, (void **)list, count, err);
+                     directory_fill_span, (void **)list, count, err);
 }

@@ -67,6 +67,13 @@ struct waiting_delivery {
     pthread_cond_t changed;
 };
 
+/* The views of somebody who is not the owner (store_act_as). */
+struct reader_views {
+    uint64_t reader;
+    struct view_set views;
+    struct reader_views *next;
+};
+
 struct account {
     struct store *store;
     struct span address;
@@ -85,6 +92,7 @@ struct account {
     uint64_t modseq;                 /* the last one committed; under writer */
     struct deliveries deliveries;
     struct view_set views;
+    _Atomic(struct reader_views *) readers; /* who else has read here; only grows */
     struct hub hub;
     struct pin *pins; /* contents that are being read (pin.c); under pins_lock */
     pthread_mutex_t pins_lock;
@@ -133,6 +141,7 @@ struct txn_mailbox {
     bool is_dirty;   /* the row must be written */
     bool is_changed; /* messages changed: views and watchers care */
     bool is_gone;
+    bool is_noticed; /* nothing of it has changed that a view shows, but watchers care */
     struct seqset *uids; /* changed, removed and added */
 };
 
@@ -141,6 +150,8 @@ struct txn {
     struct handle *handle;
     struct db *db;
     enum txn_mode mode;
+    uint64_t reader;    /* store_act_as(); 0: the owner */
+    uint64_t may_flags; /* those that may change */
     bool is_broken;    /* a statement failed half-way: may not commit */
     uint64_t modseq;   /* of this transaction's changes; 0: none yet */
     uint32_t contents; /* made under this modseq */
@@ -202,12 +213,26 @@ enum status pins_keep_range(struct txn *t, struct message_range r, struct err *e
 /* After a crash: nobody reads. */
 enum status pins_clean(struct db *db, struct err *err);
 
+/* seen.c */
+/* The reader's \Seen of these messages. */
+enum status seen_change(struct txn *t, struct txn_mailbox *m, uint32_t first, uint32_t last, bool is_seen,
+                        struct err *err);
+/* How many the reader has seen. */
+enum status seen_count(struct txn *t, mailbox_id mailbox, uint32_t *out, struct err *err);
+/* Copies of the range have uids from before_first + 1 on: whoever has seen a message has seen its copy. */
+enum status seen_copy_range(struct txn *t, struct message_range r, mailbox_id to, uint32_t before_first,
+                            struct err *err);
+enum status seen_forget_range(struct txn *t, struct message_range r, struct err *err);
+enum status seen_drop_mailbox(struct txn *t, mailbox_id mailbox, struct err *err);
+
 /* keyword.c */
 void keywords_free(struct keywords **k);
 
 /* ---- view_load.c ----------------------------------------------------------------------------------------------------
  */
 
-/* The view that follows `base` when this transaction commits. */
-enum status view_next(struct txn *t, const struct txn_mailbox *m, const struct view *base, struct view **out,
-                      struct err *err);
+/* The view that follows `base` when this transaction commits, as this reader sees it. */
+enum status view_next(struct txn *t, const struct txn_mailbox *m, uint64_t reader, const struct view *base,
+                      struct view **out, struct err *err);
+/* The reader's views, made where there are none. */
+struct view_set *account_views(struct account *a, uint64_t reader);

@@ -85,6 +85,11 @@ static enum status one(struct txn *t, sqlite3_stmt *s, struct arena *a, struct m
         return st == ST_OK ? err_set(err, ST_NOTFOUND, "no such mailbox") : st;
     *out = mailbox_of(s, a);
     db_done(s);
+    if (t->reader) {
+        uint32_t seen;
+        TRY(seen_count(t, out->id, &seen, err));
+        out->unseen = out->messages - seen;
+    }
     return ST_OK;
 }
 
@@ -129,6 +134,11 @@ enum status mailbox_list(struct txn *t, struct arena *a, struct mailbox **list, 
     while (db_row(t->db, s, &st, err))
         (*list)[(*count)++] = mailbox_of(s, a);
     TRY(st);
+    for (size_t i = 0; t->reader && i < *count; i++) {
+        uint32_t seen;
+        TRY(seen_count(t, (*list)[i].id, &seen, err));
+        (*list)[i].unseen = (*list)[i].messages - seen;
+    }
     qsort(*list, *count, sizeof **list, by_name);
     for (size_t i = 0; i + 1 < *count; i++)
         (*list)[i].has_children = is_parent(&(*list)[i], &(*list)[i + 1]);

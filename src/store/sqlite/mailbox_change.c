@@ -87,6 +87,19 @@ static enum status revive(struct txn *t, mailbox_id id, enum special_use use, st
     return ST_OK;
 }
 
+/* RFC 4314 §4: a new mailbox has its parent's access control list. */
+static enum status inherit(struct txn *t, struct span name, mailbox_id id, struct err *err)
+{
+    struct span parent = parent_of(name);
+    if (!parent.len)
+        return ST_OK;
+    return db_run(t->db, err,
+                  "INSERT INTO acl(mailbox, identifier, is_negative, grantee, rights)"
+                  " SELECT ?, identifier, is_negative, grantee, rights FROM acl"
+                  " WHERE mailbox = (SELECT id FROM mailbox WHERE name = ?)",
+                  INT(id), TEXT(parent));
+}
+
 static enum status create_checked(struct txn *t, struct span name, enum special_use use, mailbox_id *id,
                                   struct err *err)
 {
@@ -111,8 +124,10 @@ static enum status create_checked(struct txn *t, struct span name, enum special_
             continue;
         struct span level = span_take(name, i);
         TRY(id_of(t, level, &old, err));
-        if (!old)
-            TRY_WRITE(t, insert(t->db, level, i == name.len ? use : USE_NONE, txn_modseq(t), id, err));
+        if (old)
+            continue;
+        TRY_WRITE(t, insert(t->db, level, i == name.len ? use : USE_NONE, txn_modseq(t), id, err));
+        TRY_WRITE(t, inherit(t, level, *id, err));
     }
     return ST_OK;
 }
@@ -170,6 +185,7 @@ enum status mailbox_delete(struct txn *t, struct span name, struct err *err)
 
     TRY_WRITE(t, message_drop_all(t, m, err));
     TRY_WRITE(t, note_gone(t, m->row.uidvalidity, err));
+    TRY_WRITE(t, db_run(t->db, err, "DELETE FROM acl WHERE mailbox = ?", INT(id)));
     t->is_list_changed = true;
     if (is_parent) {
         m->row.is_noselect = true;

@@ -15,6 +15,10 @@ enum status message_add(struct txn *t, mailbox_id to, const struct content *c, u
         return err_set(err, ST_NOTFOUND, "the mailbox cannot hold messages");
     if (m->row.uidnext == UINT32_MAX)
         return err_set(err, ST_LIMIT, "the mailbox has no UIDs left");
+    flags &= t->may_flags;
+    bool is_seen = t->reader && (flags & FLAG_SEEN); /* by the reader, not by the owner */
+    if (t->reader)
+        flags &= ~(uint64_t)FLAG_SEEN;
     content_id content;
     TRY_WRITE(t, content_insert(t, c, &content, err));
     TRY_WRITE(t, db_run(t->db, err,
@@ -28,6 +32,8 @@ enum status message_add(struct txn *t, mailbox_id to, const struct content *c, u
     m->row.deleted += !!(flags & FLAG_DELETED);
     m->row.size += c->raw.len;
     txn_changed(t, m, *uid, *uid);
+    if (is_seen)
+        TRY_WRITE(t, seen_change(t, m, *uid, *uid, true, err));
     return ST_OK;
 }
 
@@ -80,7 +86,17 @@ enum status message_change_flags(struct txn *t, mailbox_id in, const struct seqs
     struct txn_mailbox *m;
     TRY(txn_need(t, false, err));
     TRY(txn_mailbox(t, in, &m, err));
-    for (size_t i = 0; i < uids->count && uids->ranges[i].first < m->row.uidnext; i++)
-        TRY_WRITE(t, change_range(t, m, uids->ranges[i], rule_of(how, flags), err));
+    struct flag_rule rule = rule_of(how, flags & t->may_flags);
+    rule.keep |= ~t->may_flags;
+    bool is_seen = rule.set & FLAG_SEEN, changes_seen = is_seen || !(rule.keep & FLAG_SEEN);
+    if (t->reader) { /* the owner's \Seen stays */
+        rule.keep |= FLAG_SEEN;
+        rule.set &= ~(uint64_t)FLAG_SEEN;
+    }
+    for (size_t i = 0; i < uids->count && uids->ranges[i].first < m->row.uidnext; i++) {
+        TRY_WRITE(t, change_range(t, m, uids->ranges[i], rule, err));
+        if (t->reader && changes_seen)
+            TRY_WRITE(t, seen_change(t, m, uids->ranges[i].first, uids->ranges[i].last, is_seen, err));
+    }
     return ST_OK;
 }

@@ -66,14 +66,19 @@ static enum status append_range(struct txn *t, struct message_range r, struct tx
         return err_set(err, ST_LIMIT, "the mailbox has no UIDs left");
     TRY(db_run(t->db, err,
                "INSERT INTO message(mailbox, uid, content, size, flags, modseq, received_utc, received_zone, saved_utc)"
-               " SELECT ?5, ?6 + row_number() OVER (ORDER BY uid), content, size, flags, ?7, received_utc,"
+               " SELECT ?5, ?6 + row_number() OVER (ORDER BY uid), content, size, flags & ?9, ?7, received_utc,"
                " received_zone, ?8 FROM message WHERE " RANGE,
                RANGE_VALUES(r), INT(to->row.id), INT(to->row.uidnext - 1), INT(txn_modseq(t)),
-               INT(clock_wall_ms() / 1000)));
+               INT(clock_wall_ms() / 1000), INT(t->may_flags)));
     if (db_changes(t->db) != n.messages)
         return err_set(err, ST_BUG, "copied another number of messages than there are");
     uint32_t first = to->row.uidnext;
+    TRY(seen_copy_range(t, r, to->row.id, first - 1, err));
     to->row.uidnext += n.messages;
+    if (!(t->may_flags & FLAG_SEEN))
+        n.unseen = n.messages;
+    if (!(t->may_flags & FLAG_DELETED))
+        n.deleted = 0;
     add_totals(&to->row, n);
     txn_changed(t, to, first, to->row.uidnext - 1);
     return ST_OK;
@@ -82,6 +87,7 @@ static enum status append_range(struct txn *t, struct message_range r, struct tx
 static enum status forget_range(struct txn *t, struct txn_mailbox *m, struct message_range r, struct totals n,
                                 struct err *err)
 {
+    TRY(seen_forget_range(t, r, err));
     TRY(journal_bury_range(t, m, r, n.messages, err));
     TRY(db_run(t->db, err, "DELETE FROM message WHERE " RANGE, RANGE_VALUES(r)));
     subtract_totals(&m->row, n);
@@ -187,6 +193,7 @@ enum status message_drop_all(struct txn *t, struct txn_mailbox *m, struct err *e
     TRY(content_release_range(t, all, err));
     TRY(db_run(t->db, err, "DELETE FROM message WHERE mailbox = ?", INT(m->row.id)));
     TRY(db_run(t->db, err, "DELETE FROM tombstone WHERE mailbox = ?", INT(m->row.id)));
+    TRY(seen_drop_mailbox(t, m->row.id, err));
     subtract_totals(&m->row, (struct totals){m->row.messages, m->row.unseen, m->row.deleted, m->row.size});
     m->row.tombstones = 0;
     m->row.journal_modseq = txn_modseq(t); /* nobody can be told one by one */

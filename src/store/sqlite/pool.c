@@ -145,6 +145,11 @@ void handle_release(struct handle **hp)
 static void account_destroy(struct account *a)
 {
     view_cache_drop_set(&a->store->views, &a->views);
+    for (struct reader_views *r = atomic_load(&a->readers), *next; r; r = next) {
+        next = r->next;
+        view_cache_drop_set(&a->store->views, &r->views);
+        free(r);
+    }
     keywords_free(&a->keywords);
     hub_destroy(&a->hub);
     pthread_mutex_destroy(&a->opening);

@@ -128,11 +128,34 @@ static const char version_4[] =
     "  terms BLOB NOT NULL,"
     "  postings BLOB NOT NULL);";
 
+/* Sharing (store/acl.h, seen.c). None of these tables is touched by a delivery. */
+static const char version_5[] =
+    "CREATE TABLE acl("
+    "  mailbox INTEGER NOT NULL,"
+    "  identifier TEXT NOT NULL,"
+    "  is_negative INTEGER NOT NULL,"
+    "  grantee INTEGER NOT NULL," /* the directory's id of who is meant; 0: anyone */
+    "  rights INTEGER NOT NULL,"
+    "  PRIMARY KEY(mailbox, identifier, is_negative)) WITHOUT ROWID;"
+    "CREATE TABLE seen("
+    "  mailbox INTEGER NOT NULL,"
+    "  uid INTEGER NOT NULL,"
+    "  reader INTEGER NOT NULL," /* the directory's id */
+    "  is_seen INTEGER NOT NULL,"
+    "  modseq INTEGER NOT NULL,"
+    "  PRIMARY KEY(mailbox, uid, reader)) WITHOUT ROWID;"
+    "CREATE TABLE seen_count("
+    "  mailbox INTEGER NOT NULL,"
+    "  reader INTEGER NOT NULL,"
+    "  messages INTEGER NOT NULL,"
+    "  PRIMARY KEY(mailbox, reader)) WITHOUT ROWID;";
+
 const struct migration account_migrations[] = {
     {version_1},
     {version_2},
     {version_3},
     {version_4},
+    {version_5},
 };
 const int account_migration_count = sizeof account_migrations / sizeof *account_migrations;
 

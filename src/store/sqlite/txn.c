@@ -52,11 +52,18 @@ enum status store_begin(struct account *a, enum txn_mode mode, struct txn **out,
     struct txn *t = mem_alloc(sizeof *t);
     t->account = a;
     t->mode = mode;
+    t->may_flags = ~(uint64_t)0;
     enum status st = begin_on(t, err);
     if (st != ST_OK)
         txn_free(&t);
     *out = t;
     return st;
+}
+
+void store_act_as(struct txn *t, uint64_t reader, uint64_t may_flags)
+{
+    t->reader = reader;
+    t->may_flags = may_flags;
 }
 
 /* Ends what the transaction holds, not the transaction in SQLite. */
@@ -159,23 +166,43 @@ enum status txn_flush(struct txn *t, struct err *err)
 /* A mailbox's view before and after this commit, both referenced; next NULL: not in memory, or gone. */
 struct succession {
     struct succession *after;
+    struct view_set *set;
     mailbox_id mailbox;
     struct view *base, *next;
 };
 
-static enum status make_views(struct txn *t, struct succession **list, struct err *err)
+static enum status make_view(struct txn *t, const struct txn_mailbox *m, uint64_t reader, struct view_set *set,
+                             struct succession **list, struct err *err)
 {
-    struct account *a = t->account;
+    struct succession *s = arena_alloc(&t->arena, sizeof *s);
+    *s = (struct succession){*list, set, m->row.id, view_cache_get(&t->account->store->views, set, m->row.id), NULL};
+    *list = s;
+    if (s->base && !m->is_gone)
+        TRY(view_next(t, m, reader, s->base, &s->next, err));
+    return ST_OK;
+}
+
+/* `readers`: whose views have been looked at; a reader that comes later has nothing yet that could be followed. */
+static enum status make_views(struct txn *t, struct reader_views *readers, struct succession **list, struct err *err)
+{
     for (struct txn_mailbox *m = t->mailboxes; m; m = m->next) {
         if (!m->is_changed && !m->is_gone)
             continue;
-        struct succession *s = arena_alloc(&t->arena, sizeof *s);
-        *s = (struct succession){*list, m->row.id, view_cache_get(&a->store->views, &a->views, m->row.id), NULL};
-        *list = s;
-        if (s->base && !m->is_gone)
-            TRY(view_next(t, m, s->base, &s->next, err));
+        TRY(make_view(t, m, 0, &t->account->views, list, err));
+        for (struct reader_views *r = readers; r; r = r->next)
+            TRY(make_view(t, m, r->reader, &r->views, list, err));
     }
     return ST_OK;
+}
+
+/* Readers that came since: what they have loaded or are loading may miss this commit. */
+static void spoil_newcomers(struct txn *t, const struct reader_views *known)
+{
+    struct account *a = t->account;
+    for (struct reader_views *r = atomic_load(&a->readers); r != known; r = r->next)
+        for (struct txn_mailbox *m = t->mailboxes; m; m = m->next)
+            if (m->is_changed || m->is_gone)
+                view_cache_publish(&a->store->views, &r->views, m->row.id, NULL, NULL);
 }
 
 static void drop_views(struct succession *list)
@@ -187,13 +214,14 @@ static void drop_views(struct succession *list)
 }
 
 /* The writer's lock is held: publications come in the order of commits. */
-static void publish(struct txn *t, struct succession *list)
+static void publish(struct txn *t, const struct reader_views *readers, struct succession *list)
 {
     struct account *a = t->account;
     for (struct succession *s = list; s; s = s->after) {
-        view_cache_publish(&a->store->views, &a->views, s->mailbox, s->base, s->next);
+        view_cache_publish(&a->store->views, s->set, s->mailbox, s->base, s->next);
         s->next = NULL;
     }
+    spoil_newcomers(t, readers);
     if (t->modseq)
         a->modseq = t->modseq;
     if (t->keywords) {
@@ -210,7 +238,7 @@ static void poke(struct txn *t)
     struct hub *h = &t->account->hub;
     bool is_any = t->is_list_changed;
     for (struct txn_mailbox *m = t->mailboxes; m; m = m->next) {
-        if (!m->is_changed && !m->is_gone)
+        if (!m->is_changed && !m->is_gone && !m->is_noticed)
             continue;
         hub_poke(h, m->row.id);
         is_any = true;
@@ -224,13 +252,14 @@ static enum status commit_write(struct txn *t, struct err *err)
     if (t->is_broken)
         return err_set(err, ST_IO, "a part of the change failed; nothing was changed");
     struct succession *list = NULL;
+    struct reader_views *readers = atomic_load(&t->account->readers);
     enum status st = txn_flush(t, err);
     if (st == ST_OK)
-        st = make_views(t, &list, err);
+        st = make_views(t, readers, &list, err);
     if (st == ST_OK)
         st = db_commit(t->db, err);
     if (st == ST_OK)
-        publish(t, list);
+        publish(t, readers, list);
     drop_views(list);
     return st;
 }

@@ -26,13 +26,30 @@ static struct view_message message_of(sqlite3_stmt *s)
     };
 }
 
-static enum status add_rows(struct db *db, struct view_build *b, mailbox_id mailbox, uint32_t first, uint32_t last,
-                            struct err *err)
+/* With the owner's \Seen for the owner, with the reader's own (seen.c) for anybody else. */
+static enum status rows(struct db *db, uint64_t reader, mailbox_id mailbox, uint32_t first, uint32_t last,
+                        sqlite3_stmt **s, struct err *err)
+{
+    if (reader == 0)
+        return db_query(db, s, err,
+                        "SELECT " MESSAGE_COLUMNS
+                        " FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid",
+                        INT(mailbox), INT(first), INT(last));
+    return db_query(
+        db, s, err,
+        "SELECT m.uid, m.size, (m.flags & ~1) | coalesce(s.is_seen, 0), max(m.modseq, coalesce(s.modseq, 0)),"
+        " m.content, m.received_utc, m.received_zone, m.saved_utc FROM message m LEFT JOIN seen s"
+        " ON s.mailbox = m.mailbox AND s.uid = m.uid AND s.reader = ?4"
+        " WHERE m.mailbox = ?1 AND m.uid BETWEEN ?2 AND ?3 ORDER BY m.uid",
+        INT(mailbox), INT(first), INT(last), INT(reader));
+}
+_Static_assert(FLAG_SEEN == 1, "as in the statement");
+
+static enum status add_rows(struct db *db, uint64_t reader, struct view_build *b, mailbox_id mailbox, uint32_t first,
+                            uint32_t last, struct err *err)
 {
     sqlite3_stmt *s;
-    TRY(db_query(db, &s, err,
-                 "SELECT " MESSAGE_COLUMNS " FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid",
-                 INT(mailbox), INT(first), INT(last)));
+    TRY(rows(db, reader, mailbox, first, last, &s, err));
     enum status st;
     while (db_row(db, s, &st, err)) {
         struct view_message m = message_of(s);
@@ -44,8 +61,8 @@ static enum status add_rows(struct db *db, struct view_build *b, mailbox_id mail
 /* ---- following a commit
  * ------------------------------------------------------------------------------------------------ */
 
-enum status view_next(struct txn *t, const struct txn_mailbox *m, const struct view *base, struct view **out,
-                      struct err *err)
+enum status view_next(struct txn *t, const struct txn_mailbox *m, uint64_t reader, const struct view *base,
+                      struct view **out, struct err *err)
 {
     struct view_build b = {0};
     uint32_t seq = 1;
@@ -53,7 +70,7 @@ enum status view_next(struct txn *t, const struct txn_mailbox *m, const struct v
     for (size_t i = 0; i < m->uids->count && st == ST_OK; i++) {
         struct seqrange r = m->uids->ranges[i];
         view_build_copy(&b, base, &seq, r.first);
-        st = add_rows(t->db, &b, m->row.id, r.first, r.last, err);
+        st = add_rows(t->db, reader, &b, m->row.id, r.first, r.last, err);
         seq = r.last == UINT32_MAX ? base->count + 1 : view_seq_at_or_after(base, r.last + 1);
     }
     if (st != ST_OK) {
@@ -68,14 +85,14 @@ enum status view_next(struct txn *t, const struct txn_mailbox *m, const struct v
 /* ---- loading
  * ----------------------------------------------------------------------------------------------------------- */
 
-static enum status read_view(struct account *a, mailbox_id id, struct view **out, struct err *err)
+static enum status read_view(struct account *a, uint64_t reader, mailbox_id id, struct view **out, struct err *err)
 {
     AUTO(txn) t = NULL;
     struct mailbox_row row;
     TRY(store_begin(a, TXN_READ, &t, err));
     TRY(mailbox_row_load(t->db, id, &row, err));
     struct view_build b = {0};
-    enum status st = add_rows(t->db, &b, id, 1, UINT32_MAX, err);
+    enum status st = add_rows(t->db, reader, &b, id, 1, UINT32_MAX, err);
     if (st != ST_OK) {
         view_build_drop(&b);
         return st;
@@ -85,48 +102,60 @@ static enum status read_view(struct account *a, mailbox_id id, struct view **out
 }
 
 /* One try; *is_current false: a commit came between, the view is right but was not kept. */
-static enum status load_once(struct account *a, mailbox_id id, struct view **out, bool *is_current, struct err *err)
+static enum status load_once(struct account *a, uint64_t reader, mailbox_id id, struct view **out, bool *is_current,
+                             struct err *err)
 {
     struct view_cache *c = &a->store->views;
+    struct view_set *set = account_views(a, reader);
     *is_current = true;
-    *out = view_cache_claim(c, &a->views, id);
+    *out = view_cache_claim(c, set, id);
     if (*out)
         return ST_OK;
-    enum status st = read_view(a, id, out, err);
-    *is_current = view_cache_fill(c, &a->views, id, st == ST_OK ? *out : NULL);
+    enum status st = read_view(a, reader, id, out, err);
+    *is_current = view_cache_fill(c, set, id, st == ST_OK ? *out : NULL);
     return st;
 }
 
-static enum status load_locked(struct account *a, mailbox_id id, struct view **out, struct err *err)
+static enum status load_locked(struct account *a, uint64_t reader, mailbox_id id, struct view **out, struct err *err)
 {
     bool ignored;
     bool is_ours = atomic_load(&a->writer_thread) == (uintptr_t)pthread_self();
     if (!is_ours)
         pthread_mutex_lock(&a->writer);
-    enum status st = load_once(a, id, out, &ignored, err);
+    enum status st = load_once(a, reader, id, out, &ignored, err);
     if (!is_ours)
         pthread_mutex_unlock(&a->writer);
     return st;
 }
 
-enum status view_get(struct account *a, mailbox_id id, struct view **out, struct err *err)
+enum status view_get_for(struct account *a, uint64_t reader, mailbox_id id, struct view **out, struct err *err)
 {
     *out = NULL;
     if (a->store->is_reader) /* another process commits: nothing kept could be trusted */
-        return read_view(a, id, out, err);
+        return read_view(a, reader, id, out, err);
     for (int i = 0; i < LOADS_WITHOUT_LOCK; i++) {
         bool is_current;
-        TRY(load_once(a, id, out, &is_current, err));
+        TRY(load_once(a, reader, id, out, &is_current, err));
         if (is_current)
             return ST_OK;
         view_free(out);
     }
-    return load_locked(a, id, out, err);
+    return load_locked(a, reader, id, out, err);
+}
+
+enum status view_get(struct account *a, mailbox_id id, struct view **out, struct err *err)
+{
+    return view_get_for(a, 0, id, out, err);
+}
+
+struct view *view_peek_for(struct account *a, uint64_t reader, mailbox_id id)
+{
+    return view_cache_get(&a->store->views, account_views(a, reader), id);
 }
 
 struct view *view_peek(struct account *a, mailbox_id id)
 {
-    return view_cache_get(&a->store->views, &a->views, id);
+    return view_peek_for(a, 0, id);
 }
 
 /* ---- a past state
@@ -207,23 +236,24 @@ static struct view *rebuild(const struct view *now, const struct seqset *buried,
 }
 
 /* A view that is not older than this modseq: a commit is visible to readers a moment before its view is published. */
-static enum status view_at_least(struct account *a, mailbox_id id, uint64_t modseq, struct view **out, struct err *err)
+static enum status view_at_least(struct account *a, uint64_t reader, mailbox_id id, uint64_t modseq, struct view **out,
+                                 struct err *err)
 {
-    TRY(view_get(a, id, out, err));
+    TRY(view_get_for(a, reader, id, out, err));
     if ((*out)->modseq >= modseq)
         return ST_OK;
     view_free(out);
     if (atomic_load(&a->writer_thread) == (uintptr_t)pthread_self())
-        return read_view(a, id, out, err);
-    return load_locked(a, id, out, err);
+        return read_view(a, reader, id, out, err);
+    return load_locked(a, reader, id, out, err);
 }
 
-enum status view_get_as_of(struct account *a, mailbox_id id, uint64_t modseq, uint32_t uidnext, struct view **out,
-                           struct err *err)
+enum status view_get_as_of_for(struct account *a, uint64_t reader, mailbox_id id, uint64_t modseq, uint32_t uidnext,
+                               struct view **out, struct err *err)
 {
     AUTO(view) now = NULL;
     *out = NULL;
-    TRY(view_at_least(a, id, modseq, &now, err));
+    TRY(view_at_least(a, reader, id, modseq, &now, err));
     if (now->modseq == modseq && now->uidnext == uidnext) {
         *out = view_ref(now);
         return ST_OK;
@@ -233,4 +263,10 @@ enum status view_get_as_of(struct account *a, mailbox_id id, uint64_t modseq, ui
     TRY(buried_since(a, id, modseq, uidnext, &arena, buried, err));
     *out = rebuild(now, buried, modseq, uidnext);
     return ST_OK;
+}
+
+enum status view_get_as_of(struct account *a, mailbox_id id, uint64_t modseq, uint32_t uidnext, struct view **out,
+                           struct err *err)
+{
+    return view_get_as_of_for(a, 0, id, modseq, uidnext, out, err);
 }
