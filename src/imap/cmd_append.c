@@ -223,14 +223,6 @@ enum status imap_append_octets(struct imap *im, struct span octets, struct err *
 
 /* ---- storing -------------------------------------------------------------------------------------------------- */
 
-static bool has_8bit(struct span s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.p[i] > 127)
-            return true;
-    return false;
-}
-
 /* RFC 3516 §4.4: what came in binary is kept in base64 or quoted-printable, since it must be readable by everybody. */
 static enum status encode_binary(struct imap_call *call, struct span *raw, struct err *err)
 {
@@ -245,17 +237,15 @@ static enum status encode_binary(struct imap_call *call, struct span *raw, struc
     return ST_OK;
 }
 
-static enum status prepare(const struct imap *im, struct imap_call *call, struct append_message *m, struct err *err)
+/* 8-bit header fields are taken from everybody, though RFC 6855 §4 wants them refused where UTF8=ACCEPT is not enabled:
+ * old mail is full of them, it comes in by SMTP all the same, and a client that moves a mailbox here would lose it. */
+static enum status prepare(struct imap_call *call, struct append_message *m, struct err *err)
 {
     struct span raw;
     TRY(body_span(m->body, &raw, err));
     if (m->is_binary)
         TRY(encode_binary(call, &raw, err));
     content_prepare(&call->arena, raw, &m->content);
-    if (!imap_has(im, IMAP_UTF8) && has_8bit(span_take(raw, (size_t)m->content.header_size))) {
-        call->no_code = "CANNOT";
-        return err_set(err, ST_UNSUPPORTED, "8-bit header fields need ENABLE UTF8=ACCEPT"); /* RFC 6855 §4 */
-    }
     return ST_OK;
 }
 
@@ -364,7 +354,7 @@ static bool may_share(const struct imap *im)
     unsigned count = 1;
     for (const struct imap_append *w = im->waiting; w; w = w->next)
         count++;
-    return !append->replaced && !append->first->next && count < APPEND_RUN_MAX;
+    return !append->replaced && append->count == 1 && count < APPEND_RUN_MAX;
 }
 
 enum status imap_append_finish(struct imap *im, struct imap_call *call, bool is_append_next, struct err *err)
@@ -373,7 +363,7 @@ enum status imap_append_finish(struct imap *im, struct imap_call *call, bool is_
     if (im->waiting && (append->replaced || !span_eq(im->waiting->mailbox, append->mailbox)))
         imap_append_flush(im);
     for (struct append_message *m = append->first; m; m = m->next)
-        TRY(prepare(im, call, m, err));
+        TRY(prepare(call, m, err));
     bool is_one_of_run = im->waiting || is_append_next;
     if (is_one_of_run && may_share(im)) {
         wait_in_run(im, call);

@@ -101,9 +101,7 @@ def test_a_run_into_the_selected_mailbox_is_announced(imap):
     assert sum(line.startswith(b"r") for line in lines) == 5
 
 
-def test_utf8_headers_need_enable(imap):
-    answer = imap.no("APPEND INBOX %s", UTF8_MESSAGE)
-    assert b"UTF8=ACCEPT" in answer.tagged
+def test_utf8_headers(imap):
     assert b"UTF8=ACCEPT" in imap.ok("CAPABILITY").untagged[0]
     assert imap.ok("ENABLE UTF8=ACCEPT").one(rb"\* ENABLED UTF8=ACCEPT")
     imap.send(b"u APPEND INBOX (\\Seen) UTF8 (~{%d+}\r\n" % len(UTF8_MESSAGE) + UTF8_MESSAGE + b")\r\n")
