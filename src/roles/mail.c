@@ -65,10 +65,22 @@ static enum status load_srs_key(const char *path, uint8_t key[SRS_KEY_BYTES], st
     return file_write_atomic(path, 0600, span_of(key, SRS_KEY_BYTES), err);
 }
 
+/*
+ * How many account files are open at once. One that is opened for each command costs a hundred times what an open one
+ * does, so the bound is above the number of accounts that are usually at work together; it costs memory (up to a
+ * quarter of a megabyte each, given back when they rest) and three descriptors each, of which sessions need most.
+ */
+static uint32_t handles_max(void)
+{
+    enum { HANDLES_LEAST = 256, HANDLES_MOST = 1500, DESCRIPTORS_PER_HANDLE = 16 };
+    uint64_t n = open_files_raise() / DESCRIPTORS_PER_HANDLE;
+    return n < HANDLES_LEAST ? HANDLES_LEAST : n > HANDLES_MOST ? HANDLES_MOST : (uint32_t)n;
+}
+
 static enum status prepare(struct role_run *r, struct err *err)
 {
     struct config *c = r->config;
-    const struct store_options options = {.data_dir = data_path(c, DATA_MAIL_FOLDER)};
+    const struct store_options options = {.data_dir = data_path(c, DATA_MAIL_FOLDER), .handles_max = handles_max()};
     struct mail_app *app = mem_alloc(sizeof *app);
     r->state = app;
     app->handover.vault = vault_client_new(ROLE_FD_CHANNELS + CHANNEL_MAIL_VAULT);
