@@ -4,8 +4,7 @@
  *
  *   tassis-bench WORK --port N [options]
  *
- * The works are in the table below, the options in options.c; bench/README.md says how they are used to compare
- * servers.
+ * The works are in the table below, the options in options.c; bench/compare uses them to compare servers.
  */
 #include <signal.h>
 #include <stdio.h>
