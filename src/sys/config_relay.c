@@ -160,9 +160,9 @@ const char *config_relay_section(struct reader *r, const char *section, enum sta
 {
     struct span name = span_cstr(section);
     *st = ST_OK;
-    if (!span_starts(name, SPAN("route ")))
+    if (!span_eq(name, SPAN("route")) && !span_starts(name, SPAN("route ")))
         return section;
-    name = span_trim(span_skip(name, 6));
+    name = span_trim(span_skip(name, 5));
     bool is_good = name.len > 0 && name.len <= ROUTE_NAME_MAX;
     for (size_t i = 0; is_good && i < name.len; i++)
         is_good = ascii_is_alpha(name.p[i]) || ascii_is_digit(name.p[i]) || name.p[i] == '-' || name.p[i] == '_';

@@ -129,6 +129,8 @@ static void test_mistakes(void **state)
         {SERVER "[limits]\nsessions_per_address = -1\n", "tassis.conf:5: "},
         {SERVER "[smtp]\nsubaddress_separator = @\n", "tassis.conf:5: "},
         {SERVER "[dns]\nresolver = 127.0.0.1\n", "tassis.conf:5: "},
+        {"[route]\nhost = a.test\n", "a route's name is made of"},
+        {"[route ]\nhost = a.test\n", "a route's name is made of"},
         {"[server]\nhostname = -a-\n", "tassis.conf:2: hostname: '-a-' is not a host name"},
         {"[server]\nhostname = a.test\ngibberish\n", "tassis.conf:3: neither a [section] nor key = value"},
         {"x = 1\n", "tassis.conf:1: unknown section []"},
