@@ -104,13 +104,21 @@ static bool take(struct verdict *v, const struct smtp_reply *r)
     return is_good;
 }
 
+/* `mail` tells of success, as it does of all mail (smtp/success.h); failures are ours. */
+static struct smtp_rcpt rcpt_of(const struct queue_recipient *r)
+{
+    return (struct smtp_rcpt){r->address, r->notify, r->orcpt};
+}
+
 static enum status recipients(struct smtp_lease *lease, const struct queue_message *m, const struct smtp_reply *mail,
                               const struct smtp_reply *first, struct verdict *v, bool *is_open, size_t *open,
                               struct err *err)
 {
     struct smtp_reply r = *first;
-    for (size_t i = 1; i < m->recipient_count; i++)
-        smtp_client_rcpt(lease->client, &(struct smtp_rcpt){.to = m->recipients[i].address});
+    for (size_t i = 1; i < m->recipient_count; i++) {
+        struct smtp_rcpt to = rcpt_of(&m->recipients[i]);
+        smtp_client_rcpt(lease->client, &to);
+    }
     for (size_t i = 0; i < m->recipient_count; i++) {
         if (i)
             TRY(smtp_client_reply(lease->client, POOL_REPLY_MS, &r, err));
@@ -142,7 +150,7 @@ static enum status send_body(struct smtp_lease *lease, const struct queue_messag
             lease->is_open = false;
         }
         take(&v[i], &r);
-        v[i].is_final = true;
+        v[i].is_final = v[i].is_dsn_done = true;
     }
     return ST_OK;
 }
@@ -155,8 +163,12 @@ void local_deliver(struct local *l, const struct queue_message *m, struct span b
                                  .is_8bit = m->wishes.body != QUEUE_7BIT,
                                  .is_binary = m->wishes.body == QUEUE_BINARYMIME,
                                  .is_smtputf8 = m->wishes.is_smtputf8,
-                                 .trace = m->trace};
-    struct smtp_rcpt first = {.to = m->recipients[0].address};
+                                 .is_tls_required = m->wishes.is_tls_required,
+                                 .trace = m->trace,
+                                 .ret = (enum smtp_ret)m->wishes.ret,
+                                 .envid = m->wishes.envid,
+                                 .priority = m->wishes.priority};
+    struct smtp_rcpt first = rcpt_of(&m->recipients[0]);
     struct smtp_lease *lease = NULL;
     struct smtp_reply mail, rcpt;
     struct err err;

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "queue/outbound.h"
-#include "relay/dsn.h"
+#include "smtp/dsn.h"
 #include "base/banned.h"
 
 struct making {
@@ -57,7 +57,8 @@ static enum status settle(struct making *w, struct span body, int64_t deadline_a
                          .trace = w->m->trace,
                          .wishes = {.body = is_8bit ? QUEUE_8BITMIME : QUEUE_7BIT,
                                     .is_smtputf8 = is_utf8,
-                                    .is_tls_required = w->m->wishes.is_tls_required}, /* RFC 8689 §5 */
+                                    .is_tls_required = w->m->wishes.is_tls_required, /* RFC 8689 §5 */
+                                    .priority = w->m->wishes.priority},              /* RFC 6710 §4.6 */
                          .to = &to,
                          .to_count = 1},
             .message = strbuf_span(&text)};
@@ -91,10 +92,8 @@ static void judge(struct making *w, size_t i, const struct verdict *v, struct sp
         tell(w, r, DSN_FAILED, reply, remote, 0);
         break;
     default: /* RFC 3461 §5.2.2: who knows DSN will tell; for others we say as much as we know */
-        if (v->is_final)
-            tell(w, r, DSN_DELIVERED, reply, remote, 0);
-        else if (!v->is_dsn_done)
-            tell(w, r, DSN_RELAYED, reply, remote, 0);
+        if (!v->is_dsn_done)
+            tell(w, r, v->is_final ? DSN_DELIVERED : DSN_RELAYED, reply, remote, 0);
         break;
     }
 }

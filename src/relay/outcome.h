@@ -1,5 +1,5 @@
 /*
- * outcome.h - from verdicts to the queue: who is done, who waits until when, who is told (relay/dsn.h). One transaction
+ * outcome.h - from verdicts to the queue: who is done, who waits until when, who is told (smtp/dsn.h). One transaction
  * for each message and attempt. Blocking; any thread.
  */
 #pragma once

@@ -110,6 +110,21 @@ void smtp_client_mail(struct smtp_client *c, const struct smtp_mail *m)
     strbuf_add(&c->out, SPAN("\r\n"));
 }
 
+/* RFC 6533 §3: UTF-8 only to who knows SMTPUTF8; to others in ASCII. All else goes as it came. */
+static void orcpt(struct smtp_client *c, struct span value)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    struct span address = value, type, plain;
+    strbuf_add(&c->out, SPAN(" ORCPT="));
+    if (!(c->extensions & SMTP_EXT_SMTPUTF8) && span_cut(&address, ';', &type) && span_ieq(type, SPAN("utf-8")) &&
+        unitext_decode(&a, address, &plain)) {
+        strbuf_add(&c->out, SPAN("utf-8;"));
+        unitext_encode(plain, &c->out);
+    } else {
+        strbuf_add(&c->out, value);
+    }
+}
+
 void smtp_client_rcpt(struct smtp_client *c, const struct smtp_rcpt *r)
 {
     strbuf_add(&c->out, SPAN("RCPT TO:<"));
@@ -125,7 +140,7 @@ void smtp_client_rcpt(struct smtp_client *c, const struct smtp_rcpt *r)
             }
     }
     if (r->orcpt.len && (c->extensions & SMTP_EXT_DSN))
-        strbuf_addf(&c->out, " ORCPT=%.*s", SPAN_ARG(r->orcpt));
+        orcpt(c, r->orcpt);
     strbuf_add(&c->out, SPAN("\r\n"));
 }
 

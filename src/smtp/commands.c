@@ -88,7 +88,7 @@ static const struct smtp_capability capabilities[] = {
     {"CHUNKING",            MODES_ALL,          "3030",   NULL,             NULL, 0},
     {"BINARYMIME",          MODES_ALL,          "3030",   NULL,             NULL, SMTP_PARAM_BINARYMIME},
     {"XCLIENT",             MODE_MX,            "",       can_xclient,      xclient_args, 0},
-    {"DSN",                 MODE_QUEUE,         "3461",   smtp_is_internal, NULL, SMTP_PARAM_DSN},
+    {"DSN",                 MODES_ALL,          "3461",   NULL,             NULL, SMTP_PARAM_DSN},
     {"REQUIRETLS",          MODE_QUEUE,         "8689",   smtp_is_internal, NULL, SMTP_PARAM_REQUIRETLS},
     {"FUTURERELEASE",       MODE_QUEUE,         "4865",   smtp_is_internal, future_args, SMTP_PARAM_HOLD},
     {"DELIVERBY",           MODE_QUEUE,         "2852",   smtp_is_internal, NULL, SMTP_PARAM_BY},
@@ -179,6 +179,7 @@ static enum next cmd_mail(struct smtp *sm, struct span args)
         smtp_reply(sm, 552, "5.3.4", "Message is larger than %llu octets", (unsigned long long)size_max);
     } else {
         t->from = written(&t->arena, &t->mail.from);
+        t->mail_at = clock_wall_ms() / 1000;
         if (t->mail.trace.len)
             memcpy(t->trace, t->mail.trace.p, t->mail.trace.len);
         else

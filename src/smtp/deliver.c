@@ -11,7 +11,8 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "policy/srs.h"
-#include "smtp/pool.h"
+#include "smtp/onward.h"
+#include "smtp/success.h"
 #include "smtp/trace.h"
 #include "text/mime_convert.h"
 #include "base/banned.h"
@@ -20,9 +21,10 @@
 struct job {
     struct span address;
     struct span forwarded_by; /* outside targets of an alias: the alias, as the recipient wrote it */
-    unsigned notify; /* RFC 3461 §5.2.7.1: an alias hands on what its recipient was given */
+    unsigned notify;          /* what is handed on of the recipients' (hand_on()) */
     struct span orcpt;
     bool is_local, is_done;
+    bool is_queued; /* done by the queue: it tells of what becomes of it */
     struct err err; /* where not done */
     struct smtp_code code;
 };
@@ -42,20 +44,59 @@ struct work {
 
 /* ---- targets ------------------------------------------------------------------------------------------------ */
 
-static struct job *job_for(struct work *w, const struct route_target *target, const struct smtp_recipient *by)
+/* RFC 3461 §5.2.7.2: what leads to one address takes the sender's wishes along. §5.2.7.3 (c): of what leads to several
+ * the sender hears "expanded", and no more of success. */
+static unsigned notify_of(const struct smtp_recipient *by)
+{
+    if (by->route.count == 1 || !(by->notify & SMTP_NOTIFY_SUCCESS))
+        return by->notify;
+    unsigned rest = by->notify & ~(unsigned)SMTP_NOTIFY_SUCCESS;
+    return rest ? rest : SMTP_NOTIFY_NEVER;
+}
+
+/* Two recipients that lead to one target: whoever wants to hear of it does. */
+static unsigned notify_both(unsigned a, unsigned b)
+{
+    enum { DEFAULT = SMTP_NOTIFY_FAILURE | SMTP_NOTIFY_DELAY };
+    if (a == b || b == SMTP_NOTIFY_NEVER)
+        return a;
+    if (a == SMTP_NOTIFY_NEVER)
+        return b;
+    return (a ? a : DEFAULT) | (b ? b : DEFAULT);
+}
+
+/* RFC 3461 §5.2.1 (d): for an address that the sender has never seen, the one that the sender wrote may be added. */
+static struct span orcpt_of(struct work *w, const struct route_target *target, const struct smtp_recipient *by)
+{
+    bool is_ascii = true;
+    for (size_t i = 0; i < by->text.len; i++)
+        is_ascii = is_ascii && (unsigned char)by->text.p[i] < 0x80;
+    if (by->orcpt.len || span_ieq(target->address, by->text) || by->address.domain.len == 0)
+        return by->orcpt;
+    AUTO_STRBUF text = STRBUF_INIT;
+    strbuf_add_cstr(&text, is_ascii ? "rfc822;" : "utf-8;");
+    if (is_ascii)
+        xtext_encode(by->text, &text);
+    else
+        unitext_encode(by->text, &text);
+    return text.len <= SMTP_ORCPT_MAX ? arena_strbuf(&w->arena, &text) : SPAN_NONE;
+}
+
+static void job_for(struct work *w, const struct route_target *target, const struct smtp_recipient *by)
 {
     struct job *known = map_get(w->by_address, target->address);
-    if (known)
-        return known;
+    if (known) {
+        known->notify = notify_both(known->notify, notify_of(by));
+        return;
+    }
     struct job *j = &w->jobs[w->count++];
     j->address = target->address;
     j->is_local = target->is_local;
-    j->notify = by->notify;
-    j->orcpt = by->orcpt;
+    j->notify = notify_of(by);
+    j->orcpt = orcpt_of(w, target, by);
     if (!target->is_local && !span_ieq(target->address, by->text))
         j->forwarded_by = by->text;
     map_put(w->by_address, target->address, j);
-    return j;
 }
 
 static bool collect(struct work *w)
@@ -97,52 +138,8 @@ static void job_loops(struct job *j)
 
 /* ---- the queue ---------------------------------------------------------------------------------------------- */
 
-static enum status talk(struct smtp_lease *l, const struct span *pieces, size_t count, size_t recipients,
-                        struct err *err)
-{
-    struct smtp_reply r;
-    for (size_t i = 1; i < recipients; i++) { /* the first has its reply already */
-        TRY(smtp_client_reply(l->client, POOL_REPLY_MS, &r, err));
-        if (!smtp_reply_is_good(&r))
-            return err_set(err, ST_TEMPORARY, "the queue refuses a recipient: %u", r.code);
-    }
-    TRY(smtp_client_chunk(l->client, pieces, count, err));
-    TRY(smtp_client_reply(l->client, POOL_REPLY_MS, &r, err));
-    if (!smtp_reply_is_good(&r))
-        return err_set_operator(err, ST_TEMPORARY, "try again later", "the queue says %u %s", r.code, r.text);
-    return ST_OK;
-}
-
-static bool has_8bit(struct span s)
-{
-    unsigned char all = 0;
-    for (size_t i = 0; i < s.len; i++)
-        all |= (unsigned char)s.p[i];
-    return all >= 0x80;
-}
-
-/* The envelope for relay: what the client asked for goes with it. */
-static struct smtp_mail mail_of(const struct work *w)
-{
-    const struct smtp_mail_args *args = &w->t->mail;
-    int64_t hold_until = args->hold_for ? clock_wall_ms() / 1000 + args->hold_for : args->hold_until;
-    return (struct smtp_mail){.from = w->t->from,
-                              .is_8bit = args->is_8bit,
-                              .is_binary = args->is_binary && !w->is_converted,
-                              .is_smtputf8 = args->is_smtputf8,
-                              .is_tls_required = args->is_tls_required,
-                              .is_by_traced = args->is_by_traced,
-                              .trace = span_cstr(w->t->trace),
-                              .ret = args->ret,
-                              .envid = args->envid,
-                              .hold_until = hold_until,
-                              .by = args->by,
-                              .by_seconds = args->by_seconds,
-                              .priority = args->priority};
-}
-
-/* What we forward leaves with a sender of the forwarding domain (policy/srs.h); our own senders need it not, and a null one
- * stays null. */
+/* What we forward leaves with a sender of the forwarding domain (policy/srs.h); our own senders need it not, and a null
+ * one stays null. */
 static enum status rewrite_sender(struct work *w, struct span forwarded_by, struct span *from, struct err *err)
 {
     const struct mailbox_address *sender = &w->t->mail.from;
@@ -161,37 +158,21 @@ static enum status rewrite_sender(struct work *w, struct span forwarded_by, stru
     return ST_OK;
 }
 
-/* Gives the message to relay for these addresses: all or none. Clients do not always say BODY=8BITMIME, relay must
- * know. */
+/* Gives the message to relay for these addresses: all or none. */
 static enum status to_queue(struct work *w, const struct smtp_rcpt *to, size_t count, struct span forwarded_by,
                             struct err *err)
 {
-    if (w->d->app->relay_channel < 0)
-        return err_set(err, ST_TEMPORARY, "no mail can be sent out now");
     AUTO_STRBUF fields = STRBUF_INIT;
-    struct smtp_mail m = mail_of(w);
+    struct smtp_mail m = onward_mail(w->t);
+    m.is_binary = m.is_binary && !w->is_converted;
     if (forwarded_by.len) {
         TRY(rewrite_sender(w, forwarded_by, &m.from, err));
         strbuf_addf(&fields, "Delivered-To: %.*s\r\n", SPAN_ARG(forwarded_by));
     }
     struct span pieces[3] = {strbuf_span(&fields), w->d->prefix, SPAN_NONE};
     TRY(body_span(*w->d->body, &pieces[2], err));
-    m.is_8bit = m.is_8bit || has_8bit(pieces[2]);
-
-    struct smtp_pool *pool = smtp_pool_new(w->d->app->relay_channel, w->d->app->hostname, false);
-    struct smtp_lease *lease;
-    struct smtp_reply mail, rcpt;
-    enum status st = smtp_pool_begin(pool, &m, &to[0], &lease, &mail, &rcpt, err);
-    if (st == ST_OK) {
-        for (size_t i = 1; i < count; i++)
-            smtp_client_rcpt(lease->client, &to[i]);
-        st = smtp_reply_is_good(&mail) && smtp_reply_is_good(&rcpt)
-                 ? talk(lease, pieces, 3, count, err)
-                 : err_set(err, ST_TEMPORARY, "the queue refuses: %u %u", mail.code, rcpt.code);
-        smtp_pool_drop(pool, &lease);
-    }
-    smtp_pool_free(&pool);
-    return st;
+    m.size = 0; /* not known before it is sent, and the queue does not ask */
+    return onward_to_queue(w->d->app, &m, to, count, pieces, 3, err);
 }
 
 /* Outside targets that came by this alias (empty: by none). */
@@ -221,7 +202,7 @@ static enum status jobs_to_queue(struct work *w, size_t at, bool (*is_wanted)(co
             TRY(to_queue(w, to, n, by, err));
         for (size_t i = from; i < at; i++)
             if (is_wanted(&w->jobs[i], by))
-                w->jobs[i].is_done = true;
+                w->jobs[i].is_done = w->jobs[i].is_queued = true;
     }
     return ST_OK;
 }
@@ -397,6 +378,26 @@ static void result_of(const struct work *w, const struct smtp_recipient *r, stru
     }
 }
 
+/* Of recipients that asked to hear of success: an alias of several addresses, and what is in a mailbox. */
+static void tell_success(struct work *w, const struct delivery_result *results)
+{
+    struct success *list = arena_array(&w->arena, w->t->count, sizeof *list);
+    size_t count = 0;
+    if (w->t->from.len == 0) /* RFC 3461 §5.2.3: nobody is told about a report */
+        return;
+    for (size_t i = 0; i < w->t->count; i++) {
+        const struct smtp_recipient *r = &w->t->recipients[i];
+        if (!(r->notify & SMTP_NOTIFY_SUCCESS) || results[i].err.status != ST_OK)
+            continue;
+        const struct job *first = map_get(w->by_address, r->route.targets[0].address);
+        if (r->route.count > 1)
+            list[count++] = (struct success){r, DSN_EXPANDED};
+        else if (first->is_local && !first->is_queued)
+            list[count++] = (struct success){r, DSN_DELIVERED};
+    }
+    success_tell(w->d, list, count);
+}
+
 void deliver(const struct delivery *d, struct delivery_result *results)
 {
     struct work w = {.d = d, .t = d->session->transaction, .by_address = map_new()};
@@ -408,6 +409,8 @@ void deliver(const struct delivery *d, struct delivery_result *results)
         else
             results[i] = (struct delivery_result){.err = err, .code = smtp_code_of(st)};
     }
+    if (st == ST_OK)
+        tell_success(&w, results);
     map_free(&w.by_address);
     arena_free(&w.arena);
 }

@@ -9,6 +9,7 @@
  * and its reply.
  */
 #include <stdatomic.h>
+#include "smtp/onward.h"
 #include "smtp/pool.h"
 #include "smtp/session.h"
 #include "smtp/trace.h"
@@ -56,19 +57,15 @@ static enum status ask(struct smtp *sm, const struct smtp_recipient *r, struct s
                        struct smtp_reply *rcpt, struct err *err)
 {
     struct smtp_transaction *t = sm->transaction;
+    struct smtp_rcpt to = onward_rcpt(r);
     if (t->is_broken)
         return err_set(err, ST_TEMPORARY, "the connection for this message is gone");
     if (!t->lease) {
-        struct smtp_mail m = {.from = t->from,
-                              .size = t->mail.size,
-                              .is_8bit = t->mail.is_8bit,
-                              .is_binary = t->mail.is_binary,
-                              .is_smtputf8 = t->mail.is_smtputf8,
-                              .trace = span_cstr(t->trace)};
-        return smtp_pool_begin(app_of(sm->session)->mail, &m, &(struct smtp_rcpt){.to = r->text}, &t->lease, mail, rcpt, err);
+        struct smtp_mail m = onward_mail(t);
+        return smtp_pool_begin(app_of(sm->session)->mail, &m, &to, &t->lease, mail, rcpt, err);
     }
     mail->code = 250;
-    smtp_client_rcpt(t->lease->client, &(struct smtp_rcpt){.to = r->text});
+    smtp_client_rcpt(t->lease->client, &to);
     return smtp_client_reply(t->lease->client, POOL_REPLY_MS, rcpt, err);
 }
 

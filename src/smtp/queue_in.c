@@ -33,10 +33,13 @@ static bool queue_recipient(struct smtp *sm, struct smtp_recipient *r)
 }
 
 /* The numbers of the queue's enums are those of the text's. */
-static struct queue_wishes wishes_of(const struct smtp_mail_args *m)
+static struct queue_wishes wishes_of(const struct smtp_transaction *t)
 {
-    int64_t now = clock_wall_ms() / 1000;
-    return (struct queue_wishes){.body = m->is_binary ? QUEUE_BINARYMIME : m->is_8bit ? QUEUE_8BITMIME : QUEUE_7BIT,
+    const struct smtp_mail_args *m = &t->mail;
+    int64_t now = t->mail_at;
+    return (struct queue_wishes){.body = m->is_binary ? QUEUE_BINARYMIME
+                                         : m->is_8bit ? QUEUE_8BITMIME
+                                                      : QUEUE_7BIT,
                                  .ret = (enum queue_ret)m->ret,
                                  .by = (enum queue_by)m->by,
                                  .is_smtputf8 = m->is_smtputf8,
@@ -55,14 +58,12 @@ static enum status put(struct smtp *sm, uint64_t *id, struct err *err)
     struct queue_to *to = arena_array(&t->arena, t->count, sizeof *to);
     for (size_t i = 0; i < t->count; i++) {
         const struct smtp_recipient *r = &t->recipients[i];
-        to[i] = (struct queue_to){r->text, outbound_destination(settings, &t->arena, t->mail.from.domain, r->address.domain),
+        to[i] = (struct queue_to){r->text,
+                                  outbound_destination(settings, &t->arena, t->mail.from.domain, r->address.domain),
                                   r->notify, r->orcpt};
     }
-    struct queue_envelope e = {.sender = t->from,
-                               .to = to,
-                               .to_count = t->count,
-                               .trace = span_cstr(t->trace),
-                               .wishes = wishes_of(&t->mail)};
+    struct queue_envelope e = {
+        .sender = t->from, .to = to, .to_count = t->count, .trace = span_cstr(t->trace), .wishes = wishes_of(t)};
     e.first_deadline_at = outbound_first_deadline(settings, clock_wall_ms() / 1000, &e.wishes);
     struct span message;
     TRY(body_span(t->body, &message, err));

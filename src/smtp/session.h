@@ -62,6 +62,7 @@ struct smtp_transaction {
     struct arena arena;
     struct smtp_mail_args mail;
     struct span from; /* written out */
+    int64_t mail_at;  /* Unix seconds */
     char trace[SMTP_TRACE_MAX + 1];
     struct smtp_recipient *recipients;
     size_t count, cap;

@@ -78,6 +78,10 @@ enum smtp_fault smtp_rcpt_parse(struct arena *a, struct span args, unsigned para
  * are refused. */
 bool xtext_decode(struct arena *a, struct span text, struct span *out);
 void xtext_encode(struct span text, struct strbuf *out);
+/* The forms of a UTF-8 address in ORCPT (RFC 6533 §3): "\x{…}" for what may not stand there, UTF-8 as it is or likewise.
+ * Decoding gives UTF-8 without control characters, or false. Encoding gives ASCII that is safe in every ORCPT. */
+bool unitext_decode(struct arena *a, struct span text, struct span *out);
+void unitext_encode(struct span text, struct strbuf *out);
 
 /* A trace id: 1 to SMTP_TRACE_MAX of [A-Za-z0-9]. */
 bool smtp_trace_is_valid(struct span trace);

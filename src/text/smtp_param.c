@@ -19,50 +19,18 @@ static enum smtp_fault bad(struct err *err, const char *text)
     return smtp_fault_set(err, SMTP_BAD_SYNTAX, text);
 }
 
-/* ---- xtext ------------------------------------------------------------------------------------------------------- */
-
-static int hex_digit(char c)
-{
-    return ascii_is_digit(c) ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; /* RFC 3461 §4: upper case */
-}
-
-bool xtext_decode(struct arena *a, struct span text, struct span *out)
-{
-    AUTO_STRBUF plain = STRBUF_INIT;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.p[i];
-        if (c == '+') {
-            if (text.len - i < 3 || hex_digit(text.p[i + 1]) < 0 || hex_digit(text.p[i + 2]) < 0)
-                return false;
-            c = (char)(hex_digit(text.p[i + 1]) * 16 + hex_digit(text.p[i + 2]));
-            i += 2;
-            if (c < ' ' || c == 0x7f) /* as signed: what is beyond ASCII is below */
-                return false;
-        } else if (c < '!' || c > '~' || c == '=') {
-            return false;
-        }
-        strbuf_add_char(&plain, c);
-    }
-    *out = arena_strbuf(a, &plain);
-    return true;
-}
-
-void xtext_encode(struct span text, struct strbuf *out)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        if (c < '!' || c > '~' || c == '+' || c == '=')
-            strbuf_addf(out, "+%02X", c);
-        else
-            strbuf_add_char(out, (char)c);
-    }
-}
-
 static bool is_xtext(struct span text)
 {
     AUTO_ARENA a = ARENA_INIT;
     struct span ignored;
     return xtext_decode(&a, text, &ignored);
+}
+
+static bool is_unitext(struct span text)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    struct span ignored;
+    return unitext_decode(&a, text, &ignored);
 }
 
 /* ---- of MAIL -------------------------------------------------------------------------------------------------------
@@ -244,8 +212,8 @@ static enum smtp_fault read_orcpt(struct span value, struct smtp_rcpt_args *out,
     bool is_good = span_cut(&address, ';', &type) && type.len > 0 && address.len > 0 && value.len <= SMTP_ORCPT_MAX;
     for (size_t i = 0; is_good && i < type.len; i++)
         is_good = ascii_is_alpha(type.p[i]) || ascii_is_digit(type.p[i]) || type.p[i] == '-';
-    if (is_good && !span_ieq(type, SPAN("utf-8")))
-        is_good = is_xtext(address);
+    if (is_good)
+        is_good = span_ieq(type, SPAN("utf-8")) ? is_unitext(address) : is_xtext(address);
     out->orcpt = value;
     return is_good ? SMTP_FINE : bad(err, "ORCPT= is malformed");
 }

@@ -176,9 +176,12 @@ enum status queue_add(struct queue *q, const struct queue_envelope *e, struct sp
     if (fake_queued_count == FAKE_MAIL_MAX)
         return err_set(err, ST_LIMIT, "queue is full");
     struct fake_mail *m = &fake_queued[fake_queued_count++];
-    AUTO_STRBUF to = STRBUF_INIT;
-    for (size_t i = 0; i < e->to_count; i++)
+    AUTO_STRBUF to = STRBUF_INIT, asked = STRBUF_INIT;
+    for (size_t i = 0; i < e->to_count; i++) {
         strbuf_addf(&to, "%s%.*s", i ? " " : "", SPAN_ARG(e->to[i].address));
+        strbuf_addf(&asked, "%s%u;%.*s", i ? " " : "", e->to[i].notify, SPAN_ARG(e->to[i].orcpt));
+    }
+    keep(m->asked, sizeof m->asked, strbuf_span(&asked));
     keep(m->to, sizeof m->to, strbuf_span(&to));
     keep(m->from, sizeof m->from, e->sender);
     keep(m->trace, sizeof m->trace, e->trace);

@@ -10,6 +10,7 @@ struct fake_mail {
     char to[128]; /* the account, or the recipients joined by spaces */
     char from[128];
     char trace[64];
+    char asked[256]; /* of a queued one, for each recipient: "NOTIFY;ORCPT", joined by spaces */
     struct strbuf text;
 };
 enum { FAKE_MAIL_MAX = 64 };

@@ -415,6 +415,84 @@ static void test_forwarding_and_partial_failure(void **state)
     mail_app.relay_channel = -1;
 }
 
+static bool queued_says(size_t i, const char *what)
+{
+    return i < fake_queued_count &&
+           span_find(strbuf_span(&fake_queued[i].text), span_cstr(what), 0) != SPAN_NPOS;
+}
+
+/* RFC 3461 §5.2.3 and §5.2.7: who hears of what at this server, and what goes on to the next one. */
+static void test_notifications(void **state)
+{
+    (void)state;
+    mail_app.relay_channel = fake_service_start(&queue_in_protocol, &relay_app);
+    struct session s;
+    talk(&s, &lmtp_protocol, &mail_app, "192.0.2.1",
+         LHLO "MAIL FROM:<a@outside.test> RET=FULL ENVID=QQ+2B1\r\n"
+              "RCPT TO:<alice@example.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;Alice+40example.test\r\n"
+              "RCPT TO:<bob@example.test> NOTIFY=FAILURE\r\n" TEXT, 0);
+    assert_int_equal(fake_delivered_count, 2);
+    assert_int_equal(fake_queued_count, 1);
+    assert_string_equal(fake_queued[0].from, "");
+    assert_string_equal(fake_queued[0].to, "a@outside.test");
+    assert_true(queued_says(0, "Original-Envelope-Id: QQ+1\r\n"));
+    assert_true(queued_says(0, "\r\n\r\nOriginal-Recipient: rfc822; Alice@example.test\r\n"
+                               "Final-Recipient: rfc822; alice@example.test\r\nAction: delivered\r\nStatus: 2.0.0\r\n"));
+    assert_false(queued_says(0, "bob@example.test"));
+    assert_true(queued_says(0, "Subject: x\r\n") && !queued_says(0, "hello"));
+    fake_close(&s);
+
+    /* An alias of one address takes the wishes along; its own address is what the sender hears of. */
+    talk(&s, &lmtp_protocol, &mail_app, "",
+         LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<away@example.test> NOTIFY=SUCCESS\r\n" TEXT, 0);
+    assert_int_equal(fake_queued_count, 1);
+    assert_string_equal(fake_queued[0].to, "bob@outside.test");
+    assert_string_equal(fake_queued[0].asked, "2;rfc822;away@example.test");
+    fake_close(&s);
+
+    /* An alias of several: "expanded", and no more of success. */
+    talk(&s, &lmtp_protocol, &mail_app, "",
+         LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<loop@example.test> NOTIFY=SUCCESS,DELAY\r\n" TEXT, 0);
+    assert_int_equal(fake_queued_count, 2);
+    assert_string_equal(fake_queued[0].asked, "8;rfc822;loop@example.test");
+    assert_true(queued_says(1, "Final-Recipient: rfc822; loop@example.test\r\nAction: expanded\r\n"));
+    assert_false(queued_says(1, "bob@outside.test"));
+    fake_close(&s);
+    talk(&s, &lmtp_protocol, &mail_app, "",
+         LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<crowd@example.test> NOTIFY=SUCCESS\r\n"
+              "RCPT TO:<loop@example.test> NOTIFY=NEVER\r\n" TEXT, 0);
+    assert_string_equal(fake_queued[0].asked, "1;rfc822;crowd@example.test 1;rfc822;crowd@example.test");
+    fake_close(&s);
+    talk(&s, &lmtp_protocol, &mail_app, "", /* both lead to bob@outside.test: whoever wants to hear of it does */
+         LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<away@example.test> NOTIFY=NEVER\r\n"
+              "RCPT TO:<loop@example.test> NOTIFY=FAILURE\r\n" TEXT, 0);
+    assert_string_equal(fake_queued[0].asked, "4;rfc822;away@example.test");
+    fake_close(&s);
+
+    /* Nobody is told of what the queue still has to deliver, of a report, or where the mail was refused. */
+    fake_reset();
+    fake_broken_account = "alice@example.test";
+    fake_open(&s, &lmtp_protocol, &mail_app, "");
+    fake_put(&s, SPAN(LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<alice@example.test> NOTIFY=SUCCESS\r\n"
+                           "RCPT TO:<bob@example.test>\r\n" TEXT), 0);
+    assert_int_equal(fake_queued_count, 1);
+    assert_string_equal(fake_queued[0].asked, "2;");
+    fake_put(&s, SPAN("MAIL FROM:<a@outside.test>\r\nRCPT TO:<alice@example.test> NOTIFY=SUCCESS\r\n" TEXT
+                      "MAIL FROM:<>\r\nRCPT TO:<bob@example.test> NOTIFY=SUCCESS\r\n" TEXT), 0);
+    assert_int_equal(fake_queued_count, 1);
+    fake_close(&s);
+
+    /* The report cannot be queued: the mail is delivered all the same. */
+    fake_reset();
+    fake_queue_is_broken = true;
+    fake_open(&s, &lmtp_protocol, &mail_app, "");
+    fake_put(&s, SPAN(LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<bob@example.test> NOTIFY=SUCCESS\r\n" TEXT), 0);
+    assert_true(span_ends(strbuf_span(&s.out), SPAN("250 2.0.0 Delivered\r\n")));
+    fake_close(&s);
+    fake_service_stop();
+    mail_app.relay_channel = -1;
+}
+
 static void submission_open(struct session *s)
 {
     static const struct protocol none = {.start = NULL};
@@ -564,6 +642,7 @@ int main(void)
         cmocka_unit_test(test_lmtp),
         cmocka_unit_test(test_loops),
         cmocka_unit_test(test_forwarding_and_partial_failure),
+        cmocka_unit_test(test_notifications),
         cmocka_unit_test(test_submission),
         cmocka_unit_test(test_mx),
         cmocka_unit_test(test_goodbye),

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "relay/dsn.h"
+#include "smtp/dsn.h"
 
 static void wanted(void **state)
 {
@@ -65,7 +65,7 @@ static void failed(void **state)
     has(&out, "Content-Type: multipart/report; report-type=delivery-status;");
     has(&out, "Original-Envelope-Id: QQ314159+1\r\nReporting-MTA: dns; mx.example.test\r\n");
     has(&out, "Arrival-Date: Thu, ");
-    has(&out, "\r\n\r\nOriginal-Recipient: rfc822;b+b@one.test\r\nFinal-Recipient: rfc822; bob@one.test\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+    has(&out, "\r\n\r\nOriginal-Recipient: rfc822; b+b@one.test\r\nFinal-Recipient: rfc822; bob@one.test\r\nAction: failed\r\nStatus: 5.1.1\r\n"
               "Remote-MTA: dns; mx.one.test\r\nDiagnostic-Code: smtp; 550 5.1.1 nobody??here\r\n");
     has(&out, "\r\n\r\nFinal-Recipient: rfc822; carol@two.test\r\nAction: failed\r\nStatus: 4.4.7\r\nLast-Attempt-Date: ");
     has(&out, "Content-Type: text/rfc822-headers\r\n");
@@ -83,6 +83,11 @@ static void whole_messages_go_back_where_they_are_wanted(void **state)
     write(&m, &to, 1, original, &full, &is_utf8);
     has(&full, "Content-Type: message/rfc822\r\n");
     has(&full, "its body");
+    AUTO_STRBUF secret = STRBUF_INIT; /* RFC 8689 §5 */
+    m.wishes.is_tls_required = true;
+    write(&m, &to, 1, original, &secret, &is_utf8);
+    has_not(&secret, "its body");
+    m.wishes.is_tls_required = false;
     to.action = DSN_RELAYED; /* RFC 3461 §4.3: only of failures */
     write(&m, &to, 1, original, &success, &is_utf8);
     has(&success, "Action: relayed\r\nStatus: 2.0.0\r\n");
@@ -118,13 +123,51 @@ static void beyond_ascii(void **state)
     to.address = SPAN("bob@one.test");
     write(&m, &to, 1, original, &plain, &is_utf8);
     assert_false(is_utf8);
+
+    /* A header with 8-bit octets is UTF-8 where SMTPUTF8 said so; of other mail nobody knows what it is. */
+    static const char old[] = "Subject: b\xfc" "cher\r\n\r\nbody\r\n";
+    write(&m, &to, 1, old, &global, &is_utf8);
+    assert_true(is_utf8);
+    AUTO_STRBUF ordinary = STRBUF_INIT;
+    m.wishes.is_smtputf8 = false;
+    write(&m, &to, 1, old, &ordinary, &is_utf8);
+    assert_false(is_utf8);
+    has(&ordinary, "Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSubject: b\xfc" "cher\r\n");
+}
+
+/* RFC 6533 §3. */
+static void original_recipients_beyond_ascii(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *orcpt, *global, *plain;
+    } rows[] = {
+        {"utf-8;b\\x{FC}@one.test", "utf-8; b\xc3\xbc@one.test", "utf-8; b\\x{FC}@one.test"},
+        {"utf-8;b\xc3\xbc@one.test", "utf-8; b\xc3\xbc@one.test", "utf-8; b\\x{FC}@one.test"},
+        {"utf-8;b\\x{1F600}\\x{2B}x@one.test", "utf-8; b\xf0\x9f\x98\x80+x@one.test", "utf-8; b\\x{1F600}\\x{2B}x@one.test"},
+        {"rfc822;b+2Bx@one.test", "rfc822; b+x@one.test", "rfc822; b+x@one.test"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        AUTO_STRBUF global = STRBUF_INIT, plain = STRBUF_INIT, line = STRBUF_INIT;
+        struct queue_message m = {.sender = SPAN("alice@example.test"), .trace = SPAN("abc")};
+        struct dsn_recipient to = {.action = DSN_DELIVERED, .address = SPAN("b\xc3\xbc@one.test"), .orcpt = span_cstr(rows[i].orcpt)};
+        bool is_utf8;
+        write(&m, &to, 1, original, &global, &is_utf8);
+        strbuf_addf(&line, "\r\nOriginal-Recipient: %s\r\n", rows[i].global);
+        has(&global, strbuf_cstr(&line));
+        to.address = SPAN("xn@one.test");
+        strbuf_clear(&line);
+        strbuf_addf(&line, "\r\nOriginal-Recipient: %s\r\n", rows[i].plain);
+        write(&m, &to, 1, original, &plain, &is_utf8);
+        has(&plain, strbuf_cstr(&line));
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wanted),  cmocka_unit_test(failed),       cmocka_unit_test(whole_messages_go_back_where_they_are_wanted),
-        cmocka_unit_test(delayed), cmocka_unit_test(beyond_ascii),
+        cmocka_unit_test(delayed), cmocka_unit_test(beyond_ascii), cmocka_unit_test(original_recipients_beyond_ascii),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
  * dsn.c - see dsn.h. All that comes from elsewhere is made harmless before it stands in a field: replies and addresses
  * are on one line already, what is beyond ASCII goes as UTF-8 where the report is a global one (RFC 6533), else as "?".
  */
-#include "relay/dsn.h"
+#include "smtp/dsn.h"
 #include "text/date.h"
 #include "text/header.h"
 #include "text/smtp_command.h"
@@ -114,16 +114,23 @@ static void write_human(const struct dsn *d, bool is_utf8, struct strbuf *out)
     strbuf_addf(out, "\r\n%s", endings[last]);
 }
 
-/* RFC 3464 §2.3.1, RFC 6533 §3: "rfc822; alice@example.test", decoded from what RCPT brought. */
+/* RFC 3464 §2.3.1: "rfc822; alice@example.test", decoded from what RCPT brought. RFC 6533 §3: a UTF-8 address stands as
+ * it is in a global report, in another in its ASCII form; what is none by its type only is copied. */
 static void write_original_recipient(struct span orcpt, bool is_utf8, struct strbuf *out)
 {
     AUTO_ARENA a = ARENA_INIT;
+    AUTO_STRBUF ascii = STRBUF_INIT;
     struct span address = orcpt, type, plain;
     if (!span_cut(&address, ';', &type))
         return;
-    if (!xtext_decode(&a, address, &plain))
+    bool is_utf8_type = span_ieq(type, SPAN("utf-8"));
+    if (!(is_utf8_type ? unitext_decode(&a, address, &plain) : xtext_decode(&a, address, &plain)))
         plain = address;
-    strbuf_addf(out, "Original-Recipient: %.*s;", SPAN_ARG(type));
+    if (is_utf8_type && !is_utf8) {
+        unitext_encode(plain, &ascii);
+        plain = strbuf_span(&ascii);
+    }
+    strbuf_addf(out, "Original-Recipient: %.*s; ", SPAN_ARG(type));
     write_text(plain, is_utf8, out);
     strbuf_add(out, SPAN("\r\n"));
 }
@@ -201,17 +208,21 @@ static bool has_failed(const struct dsn *d)
 
 static bool is_utf8_needed(const struct dsn *d)
 {
-    bool needed = !is_ascii(d->about->sender) || !is_ascii(span_take(d->message, header_block_end(d->message, NULL)));
+    /* 8-bit octets in the header of an ordinary message are no UTF-8 that somebody promised: they go back as 8-bit
+     * text. */
+    bool needed = !is_ascii(d->about->sender) || (d->about->wishes.is_smtputf8 &&
+                                                  !is_ascii(span_take(d->message, header_block_end(d->message, NULL))));
     for (size_t i = 0; i < d->count; i++)
         needed = needed || !is_ascii(d->recipients[i].address);
     return needed;
 }
 
-/* RFC 3461 §4.3: FULL is for failures; all else gets the header. What is binary cannot travel as it is. */
+/* RFC 3461 §4.3: FULL is for failures; all else gets the header. RFC 8689 §5: as does what requires TLS. What is binary
+ * cannot travel as it is. */
 static bool goes_back_whole(const struct dsn *d)
 {
-    return d->about->wishes.ret == QUEUE_RET_FULL && has_failed(d) && d->message.len <= DSN_FULL_MAX &&
-           d->about->wishes.body != QUEUE_BINARYMIME;
+    return !d->about->wishes.is_tls_required && d->about->wishes.ret == QUEUE_RET_FULL && has_failed(d) &&
+           d->message.len <= DSN_FULL_MAX && d->about->wishes.body != QUEUE_BINARYMIME;
 }
 
 void dsn_write(const struct dsn *d, struct strbuf *out, bool *is_utf8)
