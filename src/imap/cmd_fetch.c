@@ -141,7 +141,7 @@ static enum status begin_message(struct imap *im, struct imap_call *call, struct
     if (!job->is_view_enough)
         TRY(fetch_source_load(&src, job->forms, err));
     for (size_t i = job->ready_count; i < job->what.count; i++)
-        job->octets[i - job->ready_count] = fetch_locate(&src, &job->what.items[i]);
+        TRY(fetch_locate(&src, &job->what.items[i], &job->octets[i - job->ready_count], err));
     imap_begin_fetch(im, seq, src.message->uid, out);
     TRY(write_ready(im, call, job, &src, err));
     if (job->ready_count < job->what.count) {
@@ -191,6 +191,8 @@ static enum status next_message(struct imap *im, struct imap_call *call, struct 
         return ST_OK;
     strbuf_truncate(imap_out(im), mark);
     job->message = NULL;
+    if (st == ST_UNSUPPORTED) /* RFC 3516 §4.3 */
+        call->no_code = "UNKNOWN-CTE";
     if (st != ST_NOTFOUND)
         return st;
     job->is_missing = true;
@@ -318,6 +320,7 @@ static enum status start(struct imap *im, struct imap_call *call, struct fetch_j
                          struct err *err)
 {
     plan(im, call, job);
+    job->arena = &call->arena;
     job->at = (struct fetch_cursor){.view = im->view, .uids = uids};
     if (job->has_flags || job->sets_seen)
         TRY(imap_need_keywords(im, call, err));

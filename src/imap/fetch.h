@@ -4,6 +4,7 @@
  */
 #pragma once
 #include "imap/session.h"
+#include "text/codec.h"
 #include "text/imap_fetch_args.h"
 
 enum {
@@ -19,6 +20,20 @@ enum {
 struct fetch_octets {
     bool exists; /* else the answer is NIL */
     uint64_t offset, size;
+    /* Of BINARY, where a transfer encoding is taken away: `size` is what is left of it then, behind `skip` octets. */
+    enum mime_encoding encoding;
+    uint64_t encoded_size, skip;
+    bool has_nul; /* of BINARY: a literal8 */
+};
+
+/* A part's octets without their transfer encoding, read a piece at a time (fetch_binary.c). Zeroed, then `octets`. */
+struct fetch_decoding {
+    struct fetch_octets octets;
+    uint64_t done; /* encoded octets read */
+    uint64_t skipped;
+    bool is_ended;
+    struct base64_decoder base64;
+    struct qp_decoder qp;
 };
 
 /* A message that is being answered, and what of it has been read. */
@@ -50,9 +65,11 @@ struct fetch_job {
 
     /* The message whose sections are being streamed; NULL: none. */
     const struct view_message *message;
-    size_t item;                 /* the section that is sent or comes next */
-    struct fetch_octets *octets; /* of all streamed items */
-    uint64_t offset, left;       /* of the literal that has been announced */
+    size_t item;                     /* the section that is sent or comes next */
+    struct fetch_octets *octets;     /* of all streamed items */
+    uint64_t offset, left;           /* of the literal that has been announced */
+    struct fetch_decoding *decoding; /* where it is decoded; else NULL */
+    struct arena *arena;             /* the call's */
 
     struct account *pinned_in; /* where a message larger than one read is being sent: it stays (content_pin) */
     content_id pinned;
@@ -87,8 +104,20 @@ bool fetch_is_streamed(const struct fetch_item *item);
 unsigned fetch_forms_of(const struct fetch_item *item);
 /* Reads the forms; ST_NOTFOUND: the content is gone. */
 enum status fetch_source_load(struct fetch_source *src, unsigned forms, struct err *err);
-/* Where a section is, its partial considered. */
-struct fetch_octets fetch_locate(const struct fetch_source *src, const struct fetch_item *item);
+/* Where a section is, its partial considered. BINARY: ST_UNSUPPORTED where the encoding is unknown. */
+enum status fetch_locate(const struct fetch_source *src, const struct fetch_item *item, struct fetch_octets *out,
+                         struct err *err);
+/* The same without the partial, and for any item with a section as if it were BODY[…]. */
+struct fetch_octets fetch_locate_whole(const struct fetch_source *src, const struct fetch_item *item);
+void fetch_apply_partial(const struct fetch_item *item, struct fetch_octets *o);
+
+/* fetch_binary.c (RFC 3516) */
+/* As fetch_locate(), for FETCH_BINARY and FETCH_BINARY_SIZE. Reads as much as is needed to know the size. */
+enum status fetch_locate_binary(const struct fetch_source *src, const struct fetch_item *item, struct fetch_octets *out,
+                                struct err *err);
+/* Appends what the next piece gives, at most `most` octets; ST_IO where the content ends before the section does. */
+enum status fetch_decode_piece(struct fetch_decoding *d, struct txn *txn, content_id content, uint64_t most,
+                               struct strbuf *out, struct err *err);
 /* HEADER.FIELDS and HEADER.FIELDS.NOT, of the message or of one that is embedded. */
 enum status fetch_write_fields(const struct fetch_source *src, const struct fetch_item *item, struct strbuf *out,
                                struct err *err);

@@ -12,7 +12,7 @@
 
 bool fetch_is_streamed(const struct fetch_item *item)
 {
-    return item->kind == FETCH_SECTION && item->fields_mode == FETCH_FIELDS_ALL;
+    return (item->kind == FETCH_SECTION && item->fields_mode == FETCH_FIELDS_ALL) || item->kind == FETCH_BINARY;
 }
 
 unsigned fetch_forms_of(const struct fetch_item *item)
@@ -27,6 +27,8 @@ unsigned fetch_forms_of(const struct fetch_item *item)
     case FETCH_BODYSTRUCTURE:
         return CONTENT_BODYSTRUCTURE;
     case FETCH_SECTION:
+    case FETCH_BINARY:
+    case FETCH_BINARY_SIZE:
         return item->depth ? CONTENT_PARTS : 0;
     default:
         return 0;
@@ -39,7 +41,7 @@ enum status fetch_source_load(struct fetch_source *src, unsigned forms, struct e
     return forms & CONTENT_PARTS ? mime_unpack(src->arena, src->forms.parts, &src->parts, err) : ST_OK;
 }
 
-static struct fetch_octets locate_whole(const struct fetch_source *src, const struct fetch_item *item)
+struct fetch_octets fetch_locate_whole(const struct fetch_source *src, const struct fetch_item *item)
 {
     struct fetch_octets o = {.exists = true};
     if (item->depth)
@@ -54,7 +56,7 @@ static struct fetch_octets locate_whole(const struct fetch_source *src, const st
 }
 
 /* "<origin.size>": what lies beyond the end is cut off, an origin beyond it gives nothing. */
-static void apply_partial(const struct fetch_item *item, struct fetch_octets *o)
+void fetch_apply_partial(const struct fetch_item *item, struct fetch_octets *o)
 {
     if (!item->is_partial)
         return;
@@ -65,11 +67,14 @@ static void apply_partial(const struct fetch_item *item, struct fetch_octets *o)
         o->size = item->size;
 }
 
-struct fetch_octets fetch_locate(const struct fetch_source *src, const struct fetch_item *item)
+enum status fetch_locate(const struct fetch_source *src, const struct fetch_item *item, struct fetch_octets *out,
+                         struct err *err)
 {
-    struct fetch_octets o = locate_whole(src, item);
-    apply_partial(item, &o);
-    return o;
+    if (item->kind == FETCH_BINARY)
+        return fetch_locate_binary(src, item, out, err);
+    *out = fetch_locate_whole(src, item);
+    fetch_apply_partial(item, out);
+    return ST_OK;
 }
 
 /* RFC 3501 §4.3.1 has no NUL in a literal, messages may: what other servers send in its place keeps all sizes. */
@@ -122,7 +127,7 @@ enum status fetch_write_fields(const struct fetch_source *src, const struct fetc
 {
     AUTO_STRBUF block = STRBUF_INIT;
     AUTO_STRBUF fields = STRBUF_INIT;
-    struct fetch_octets o = locate_whole(src, item);
+    struct fetch_octets o = fetch_locate_whole(src, item);
     if (!o.exists) {
         strbuf_add_cstr(out, "NIL");
         return ST_OK;
@@ -132,7 +137,7 @@ enum status fetch_write_fields(const struct fetch_source *src, const struct fetc
     TRY(content_read(src->txn, src->message->content, o.offset, o.size, &block, err));
     select_fields(item, strbuf_span(&block), &fields);
     o = (struct fetch_octets){true, 0, fields.len};
-    apply_partial(item, &o);
+    fetch_apply_partial(item, &o);
     write_literal(span_slice(strbuf_span(&fields), (size_t)o.offset, (size_t)(o.offset + o.size)), out);
     return ST_OK;
 }
@@ -150,16 +155,26 @@ static void begin_section(struct fetch_job *job, struct strbuf *out)
         strbuf_add_cstr(out, o->exists ? " \"\"" : " NIL");
         return;
     }
-    strbuf_add_cstr(out, " {");
+    strbuf_add_cstr(out, o->has_nul ? " ~{" : " {");
     strbuf_add_u64(out, o->size);
     strbuf_add_cstr(out, "}\r\n");
     job->offset = o->offset;
     job->left = o->size;
+    job->decoding = NULL;
+    if (job->what.items[job->item].kind != FETCH_BINARY)
+        return;
+    job->decoding = arena_alloc(job->arena, sizeof *job->decoding);
+    job->decoding->octets = *o;
 }
 
 static enum status send_piece(struct fetch_job *job, struct txn *txn, struct strbuf *out, struct err *err)
 {
     size_t start = out->len;
+    if (job->decoding) {
+        TRY(fetch_decode_piece(job->decoding, txn, job->message->content, job->left, out, err));
+        job->left -= out->len - start;
+        return ST_OK;
+    }
     uint64_t want = FETCH_STREAM_BYTES - job->offset % FETCH_STREAM_BYTES;
     if (want > job->left)
         want = job->left;

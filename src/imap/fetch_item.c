@@ -103,6 +103,14 @@ enum status fetch_write_item(struct imap *im, const struct imap_call *call, cons
     case FETCH_BODYSTRUCTURE:
         strbuf_add(out, src->forms.bodystructure);
         break;
+    case FETCH_BINARY_SIZE: {
+        struct fetch_octets o;
+        TRY(fetch_locate_binary(src, item, &o, err));
+        strbuf_add_u64(out, o.size);
+        break;
+    }
+    case FETCH_BINARY: /* is streamed */
+        break;
     case FETCH_SECTION:
         return fetch_write_fields(src, item, out, err);
     }

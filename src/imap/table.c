@@ -102,6 +102,7 @@ static const struct {
     { "SEARCHRES", "5182",  AUTH },
     { "WITHIN",    "5032",  AUTH },
     { "UTF8=ACCEPT", "6855", AUTH },
+    { "BINARY",    "3516",  AUTH },
     /* clang-format on */
 };
 

@@ -1,6 +1,6 @@
 /*
- * codec.c - see codec.h. Both decoders of bodies make one pass and never write more than they read, so the output
- * is reserved once.
+ * codec.c - see codec.h. Both decoders of bodies make one pass and never write more than they read and held, so the
+ * output is reserved once. That of quoted-printable holds back what only the rest of the line decides.
  */
 #include "text/codec.h"
 #include "text/lexical.h"
@@ -87,87 +87,155 @@ bool base64_decode_strict(struct span in, struct strbuf *out)
     return true;
 }
 
-void base64_decode_body(struct span in, struct strbuf *out)
+static void put_group(uint32_t v, char **to)
 {
-    if (in.len == 0)
+    *(*to)++ = (char)(v >> 16);
+    *(*to)++ = (char)(v >> 8);
+    *(*to)++ = (char)v;
+}
+
+/* Four digits in a row, as nearly all are. */
+static bool take_group(const char *p, char **to)
+{
+    unsigned a = digit_at(p), b = digit_at(p + 1), c = digit_at(p + 2), d = digit_at(p + 3);
+    if (!a || !b || !c || !d)
+        return false;
+    put_group((a - 1) << 18 | (b - 1) << 12 | (c - 1) << 6 | (d - 1), to);
+    return true;
+}
+
+void base64_decode_some(struct base64_decoder *d, struct span in, struct strbuf *out)
+{
+    if (in.len == 0 || d->is_over)
         return;
     strbuf_reserve(out, in.len / 4 * 3 + 3);
     char *to = out->p + out->len;
-    uint32_t v = 0;
-    unsigned have = 0; /* digits in v */
     for (size_t i = 0; i < in.len;) {
-        if (have == 0 && in.len - i >= 4) {
-            unsigned a = digit_at(in.p + i), b = digit_at(in.p + i + 1), c = digit_at(in.p + i + 2),
-                     d = digit_at(in.p + i + 3);
-            if (a && b && c && d) {
-                v = (a - 1) << 18 | (b - 1) << 12 | (c - 1) << 6 | (d - 1);
-                *to++ = (char)(v >> 16);
-                *to++ = (char)(v >> 8);
-                *to++ = (char)v;
-                v = 0;
-                i += 4;
-                continue;
-            }
+        if (d->count == 0 && in.len - i >= 4 && take_group(in.p + i, &to)) {
+            i += 4;
+            continue;
         }
         char c = in.p[i++];
-        unsigned d = digit_at(&c);
-        if (d) {
-            v = v << 6 | (d - 1);
-            if (++have == 4) {
-                *to++ = (char)(v >> 16);
-                *to++ = (char)(v >> 8);
-                *to++ = (char)v;
-                v = have = 0;
+        unsigned digit = digit_at(&c);
+        if (digit) {
+            d->digits = d->digits << 6 | (digit - 1);
+            if (++d->count == 4) {
+                put_group(d->digits, &to);
+                d->digits = d->count = 0;
             }
-        } else if (c == '=' && have >= 2) {
-            break; /* RFC 2045 §6.8: the end of the data */
+        } else if (c == '=' && d->count >= 2) {
+            d->is_over = true; /* RFC 2045 §6.8: the end of the data */
+            break;
         }
     }
-    if (have >= 2)
-        *to++ = (char)(have == 2 ? v >> 4 : v >> 10);
-    if (have == 3)
-        *to++ = (char)(v >> 2);
     out->len = (size_t)(to - out->p);
     *to = '\0';
 }
 
-/* One line without its end and without trailing white space. True: it ended in a soft line break. */
-static bool qp_decode_line(struct span line, struct strbuf *out)
+void base64_decode_end(struct base64_decoder *d, struct strbuf *out)
 {
-    bool is_soft = line.len && line.p[line.len - 1] == '=';
-    if (is_soft)
-        line.len--;
-    while (line.len) {
-        size_t at = span_find_byte(line, '=', 0);
-        if (at == SPAN_NPOS)
-            at = line.len;
-        strbuf_add(out, span_take(line, at));
-        line = span_skip(line, at);
-        if (line.len == 0)
-            break;
-        int high = line.len >= 3 ? hex_value(line.p[1]) : -1, low = line.len >= 3 ? hex_value(line.p[2]) : -1;
-        bool is_escape = high >= 0 && low >= 0;
-        strbuf_add_char(out, (char)(is_escape ? high * 16 + low : '='));
-        line = span_skip(line, is_escape ? 3 : 1);
+    if (d->count >= 2)
+        strbuf_add_char(out, (char)(d->count == 2 ? d->digits >> 4 : d->digits >> 10));
+    if (d->count == 3)
+        strbuf_add_char(out, (char)(d->digits >> 2));
+    *d = (struct base64_decoder){.is_over = true};
+}
+
+void base64_decode_body(struct span in, struct strbuf *out)
+{
+    struct base64_decoder d = {0};
+    base64_decode_some(&d, in, out);
+    base64_decode_end(&d, out);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* How much of what is held is decided: it is data as it stands. 0: wait for more. An escape that is complete is put out
+ * as its octet. */
+static size_t decided(struct qp_decoder *d, struct strbuf *out)
+{
+    size_t n = 1;
+    if (d->held[0] == '=' && d->len > 1 && hex_value(d->held[1]) >= 0) {
+        if (d->len == 2)
+            return 0;
+        int low = hex_value(d->held[2]);
+        if (low < 0)
+            return 1;
+        strbuf_add_char(out, (char)(hex_value(d->held[1]) * 16 + low));
+        d->len = 0;
+        return 0;
     }
-    return is_soft;
+    if (d->held[0] == '\r')
+        return d->len > 1;
+    /* White space, and behind "=" it too, is dropped where the line ends there. */
+    while (n < d->len && is_blank(d->held[n]))
+        n++;
+    if (n == d->len)
+        return n == QP_HELD_MAX ? n : 0;
+    if (d->held[n] == '\r' && n + 1 == d->len && d->len < QP_HELD_MAX)
+        return 0;
+    return d->held[0] == '=' ? 1 : n;
+}
+
+static void decide(struct qp_decoder *d, struct strbuf *out)
+{
+    size_t n;
+    while (d->len && (n = decided(d, out)) > 0) {
+        strbuf_add_bytes(out, d->held, n);
+        d->len -= n;
+        memmove(d->held, d->held + n, d->len);
+    }
+}
+
+/* A line ends, with this or with the body. */
+static void end_line(struct qp_decoder *d, struct span end, struct strbuf *out)
+{
+    if (end.len && d->len && d->held[d->len - 1] == '\r') {
+        d->len--;
+        end = SPAN("\r\n");
+    }
+    while (d->len && is_blank(d->held[d->len - 1]))
+        d->len--;
+    bool is_soft = d->len && d->held[d->len - 1] == '=';
+    strbuf_add_bytes(out, d->held, d->len - is_soft);
+    if (!is_soft)
+        strbuf_add(out, end);
+    d->len = 0;
+}
+
+void qp_decode_some(struct qp_decoder *d, struct span in, struct strbuf *out)
+{
+    strbuf_reserve(out, in.len);
+    for (size_t i = 0; i < in.len;) {
+        size_t plain = i;
+        while (d->len == 0 && plain < in.len && in.p[plain] != '=' && in.p[plain] != '\r' && in.p[plain] != '\n' &&
+               !is_blank(in.p[plain]))
+            plain++;
+        strbuf_add_bytes(out, in.p + i, plain - i);
+        i = plain;
+        if (i == in.len)
+            break;
+        char c = in.p[i++];
+        if (c == '\n') {
+            end_line(d, SPAN("\n"), out);
+        } else {
+            d->held[d->len++] = c;
+            decide(d, out);
+        }
+    }
+}
+
+void qp_decode_end(struct qp_decoder *d, struct strbuf *out)
+{
+    end_line(d, SPAN_NONE, out);
 }
 
 void qp_decode_body(struct span in, struct strbuf *out)
 {
-    strbuf_reserve(out, in.len);
-    while (in.len) {
-        size_t lf = span_find_byte(in, '\n', 0);
-        struct span line = span_take(in, lf == SPAN_NPOS ? in.len : lf);
-        struct span end = span_take(span_skip(in, line.len), 1);
-        in = span_skip(in, line.len + end.len);
-        if (end.len && line.len && line.p[line.len - 1] == '\r') {
-            line.len--;
-            end = span_of(line.p + line.len, 2);
-        }
-        while (line.len && (line.p[line.len - 1] == ' ' || line.p[line.len - 1] == '\t'))
-            line.len--;
-        if (!qp_decode_line(line, out))
-            strbuf_add(out, end);
-    }
+    struct qp_decoder d = {0};
+    qp_decode_some(&d, in, out);
+    qp_decode_end(&d, out);
 }

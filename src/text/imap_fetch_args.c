@@ -25,6 +25,9 @@ static const struct item_name {
     {"BODYSTRUCTURE", FETCH_BODYSTRUCTURE, 0, false, false},
     {"BODY", FETCH_BODY, 0, true, true},
     {"BODY.PEEK", FETCH_SECTION, 0, false, true},
+    {"BINARY", FETCH_BINARY, 0, true, true},
+    {"BINARY.PEEK", FETCH_BINARY, 0, false, true},
+    {"BINARY.SIZE", FETCH_BINARY_SIZE, 0, false, true},
     {"RFC822", FETCH_SECTION, MIME_SECTION_WHOLE, true, false},
     {"RFC822.SIZE", FETCH_SIZE, 0, false, false},
     {"RFC822.HEADER", FETCH_SECTION, MIME_SECTION_HEADER, false, false},
@@ -158,7 +161,9 @@ static bool is_token(struct span name)
 static struct span section_label(struct arena *a, const struct fetch_item *item)
 {
     AUTO_STRBUF label = STRBUF_INIT;
-    strbuf_add_cstr(&label, "BODY[");
+    strbuf_add_cstr(&label, item->kind == FETCH_SECTION  ? "BODY["
+                            : item->kind == FETCH_BINARY ? "BINARY["
+                                                         : "BINARY.SIZE[");
     for (size_t i = 0; i < item->depth; i++) {
         if (i)
             strbuf_add_char(&label, '.');
@@ -188,19 +193,21 @@ static struct span section_label(struct arena *a, const struct fetch_item *item)
     return arena_strbuf(a, &label);
 }
 
-/* section and partial; the "[" is next. */
+/* section or section-binary, and partial; the "[" is next. */
 static enum status section(struct reader *r, struct fetch_item *item, struct err *err)
 {
     struct imap_args *args = r->args;
     bool is_word_next;
-    item->kind = FETCH_SECTION;
     item->section = MIME_SECTION_WHOLE;
     TRY(args_char(args, '[', err));
     TRY(section_numbers(args, item, &is_word_next, err));
+    if (is_word_next && item->kind != FETCH_SECTION)
+        return args_expected(args, "numbers of a part, such as 1.2", err);
     if (is_word_next)
         TRY(section_word(r, item, err));
     TRY(args_char(args, ']', err));
-    TRY(partial(args, item, err));
+    if (item->kind != FETCH_BINARY_SIZE)
+        TRY(partial(args, item, err));
     item->label = section_label(args->arena, item);
     return ST_OK;
 }
@@ -248,12 +255,13 @@ static enum status item(struct reader *r, struct err *err)
     it->kind = found->kind;
     it->section = found->section;
     it->label = span_cstr(found->name);
-    bool is_section_form = found->has_section_form && (found->kind == FETCH_SECTION || args_next_is(r->args, '['));
-    if (is_section_form)
+    if (found->kind == FETCH_BODY && args_next_is(r->args, '['))
+        it->kind = FETCH_SECTION;
+    if (found->has_section_form && it->kind != FETCH_BODY)
         TRY(section(r, it, err));
     if (it->kind == FETCH_PREVIEW)
         TRY(preview_modifiers(r->args, it, err));
-    if (found->sets_seen && it->kind == FETCH_SECTION)
+    if (found->sets_seen && it->kind != FETCH_BODY)
         r->out->sets_seen = true;
     return ST_OK;
 }

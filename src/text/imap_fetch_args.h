@@ -27,7 +27,9 @@ enum fetch_kind {
     FETCH_ENVELOPE,
     FETCH_BODY, /* BODY without a section */
     FETCH_BODYSTRUCTURE,
-    FETCH_SECTION /* BODY[...], RFC822, RFC822.HEADER, RFC822.TEXT: octets of the message */
+    FETCH_BINARY_SIZE, /* BINARY.SIZE[...] (RFC 3516 §4.2, RFC 9051 §6.4.5) */
+    FETCH_BINARY,      /* BINARY[...]: octets of a part without its transfer encoding */
+    FETCH_SECTION      /* BODY[...], RFC822, RFC822.HEADER, RFC822.TEXT: octets of the message */
 };
 
 enum fetch_fields {
@@ -39,7 +41,7 @@ enum fetch_fields {
 struct fetch_item {
     enum fetch_kind kind;
     struct span label; /* "FLAGS", "BODY[1.HEADER.FIELDS (SUBJECT)]<0>" */
-    /* Of FETCH_SECTION: */
+    /* Of sections: */
     uint32_t *numbers; /* of the part; none: the message */
     size_t depth;
     enum mime_section section;

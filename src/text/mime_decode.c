@@ -26,7 +26,7 @@ static struct span base64_need(struct span body, size_t limit)
 }
 
 /* Lines of quoted-printable decode each for itself, so the body may be cut behind any LF. */
-static void qp_decode_some(struct span body, size_t limit, struct strbuf *out)
+static void qp_decode_lines(struct span body, size_t limit, struct strbuf *out)
 {
     size_t start = out->len;
     while (body.len > 0 && out->len - start < limit) {
@@ -43,7 +43,7 @@ static void decode_transfer(enum mime_encoding encoding, struct span body, size_
     if (encoding == MIME_BASE64)
         base64_decode_body(base64_need(body, limit), out);
     else if (encoding == MIME_QP)
-        qp_decode_some(body, limit, out);
+        qp_decode_lines(body, limit, out);
     else
         strbuf_add(out, span_take(body, limit));
     if (out->len - start > limit)

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include "harness.h"
 #include "store/view.h"
+#include "text/codec.h"
 
 #define SELECT(how) "A> a0 " how " INBOX\nA...\nA< a0 OK ~\n"
 
@@ -486,6 +487,48 @@ static void many_seen_in_batches(void **state)
     world_free(&w);
 }
 
+/* RFC 3516: decoded in pieces, so that the answer is the same wherever a piece of the encoded text ends. */
+static void large_binary(void **state)
+{
+    (void)state;
+    enum { OCTETS = 3 << 20 };
+    AUTO_STRBUF message = STRBUF_INIT;
+    AUTO_STRBUF plain = STRBUF_INIT;
+    AUTO_STRBUF coded = STRBUF_INIT;
+    for (size_t i = 0; i < OCTETS; i++)
+        strbuf_add_char(&plain, (char)(1 + i * 7 % 255)); /* no NUL */
+    base64_encode(strbuf_span(&plain), &coded);
+    strbuf_add_cstr(&message, "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n");
+    for (size_t at = 0; at < coded.len; at += 76) {
+        strbuf_add(&message, span_slice(strbuf_span(&coded), at, at + 76));
+        strbuf_add_cstr(&message, "\r\n");
+    }
+    struct world *w = world_new();
+    world_deliver(w, "INBOX", strbuf_cstr(&message));
+    struct session *s = fake_new(w, false);
+    fake_send(s, SPAN("a EXAMINE INBOX\r\n"));
+    fake_take(s);
+    fake_send(s, SPAN("b FETCH 1 BINARY[1]\r\n"));
+    const char *got = fake_take(s), head[] = "* 1 FETCH (BINARY[1] {3145728}\r\n";
+    assert_memory_equal(got, head, sizeof head - 1);
+    assert_memory_equal(got + sizeof head - 1, plain.p, OCTETS);
+    assert_true(fake_largest_output(s) < (size_t)1 << 20);
+    for (size_t at = 0; at < OCTETS; at += 1000003) {
+        AUTO_STRBUF command = STRBUF_INIT;
+        strbuf_addf(&command, "c FETCH 1 BINARY[1]<%zu.5>\r\n", at);
+        fake_send(s, strbuf_span(&command));
+        strbuf_clear(&command);
+        strbuf_addf(&command, "* 1 FETCH (BINARY[1]<%zu> {5}\r\n", at);
+        strbuf_add_bytes(&command, plain.p + at, 5);
+        strbuf_add_cstr(&command, ")\r\nc OK FETCH completed\r\n");
+        assert_string_equal(fake_take(s), strbuf_cstr(&command));
+    }
+    fake_send(s, SPAN("d FETCH 1 (BINARY.SIZE[1] BINARY[1]<3145726.9>)\r\n"));
+    assert_non_null(strstr(fake_take(s), "BINARY.SIZE[1] 3145728 BINARY[1]<3145726> {2}\r\n"));
+    fake_free(&s);
+    world_free(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -505,6 +548,7 @@ int main(void)
         cmocka_unit_test(expunged_within_a_literal),
         cmocka_unit_test(expunged_between_messages),
         cmocka_unit_test(many_seen_in_batches),
+        cmocka_unit_test(large_binary),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

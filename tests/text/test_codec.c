@@ -124,6 +124,56 @@ static void qp_decodes(void **state)
     }
 }
 
+/* However a body is cut, and whatever is broken in it, the pieces give what the whole gives. */
+static void in_pieces(void **state)
+{
+    (void)state;
+    static const struct span rows[] = {
+        SPAN_INIT(""),
+        SPAN_INIT("Zm9vYmFy"),
+        SPAN_INIT("Zm9v\r\nYm\r\nE=\r\nbehind it"),
+        SPAN_INIT("Zg=="),
+        SPAN_INIT("a=3Db =\r\nc \t\r\nd=\n=4"),
+        SPAN_INIT("=\r\n==\r\n=4=41=zz= \t\r\n= x\r\n \r\r\n\r"),
+        SPAN_INIT("a  \r  \r\nb \t"),
+        SPAN_INIT("=\r=\r\n=4\r\n=c3=A9\r\n="),
+    };
+    for (size_t i = 0; i < ROWS(rows); i++)
+        for (size_t a = 0; a <= rows[i].len; a++)
+            for (size_t b = a; b <= rows[i].len; b++) {
+                const struct span cut[] = {span_take(rows[i], a), span_slice(rows[i], a, b), span_skip(rows[i], b)};
+                AUTO_STRBUF whole = STRBUF_INIT;
+                AUTO_STRBUF parts = STRBUF_INIT;
+                struct base64_decoder base64 = {0};
+                struct qp_decoder qp = {0};
+                base64_decode_body(rows[i], &whole);
+                for (size_t k = 0; k < ROWS(cut); k++)
+                    base64_decode_some(&base64, cut[k], &parts);
+                base64_decode_end(&base64, &parts);
+                check_span("base64", strbuf_span(&parts), strbuf_span(&whole));
+                strbuf_clear(&whole);
+                strbuf_clear(&parts);
+                qp_decode_body(rows[i], &whole);
+                for (size_t k = 0; k < ROWS(cut); k++)
+                    qp_decode_some(&qp, cut[k], &parts);
+                qp_decode_end(&qp, &parts);
+                check_span("quoted-printable", strbuf_span(&parts), strbuf_span(&whole));
+            }
+}
+
+/* A line of nothing but white space cannot make the decoder hold more than its limit. */
+static void qp_white_space_without_end(void **state)
+{
+    (void)state;
+    AUTO_STRBUF in = STRBUF_INIT;
+    AUTO_STRBUF out = STRBUF_INIT;
+    memset(strbuf_extend(&in, 1 << 20), ' ', 1 << 20);
+    strbuf_add_cstr(&in, "\r\n");
+    qp_decode_body(strbuf_span(&in), &out);
+    assert_true(out.len > (1 << 20) - QP_HELD_MAX - 2);
+    check_span("its end", span_skip(strbuf_span(&out), out.len - 2), SPAN("\r\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +182,8 @@ int main(void)
         cmocka_unit_test(base64_strict_refuses),
         cmocka_unit_test(base64_body_is_lenient),
         cmocka_unit_test(qp_decodes),
+        cmocka_unit_test(in_pieces),
+        cmocka_unit_test(qp_white_space_without_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
