@@ -1,19 +1,21 @@
 /*
- * cmd_search.c - SEARCH and UID SEARCH (RFC 3501 §6.4.4, §6.4.8, RFC 9051 §6.4.4, RFC 4731, 5182, 9394).
+ * cmd_search.c - SEARCH and UID SEARCH (RFC 3501 §6.4.4, §6.4.8, RFC 9051 §6.4.4, RFC 4731, 5182, 5267, 9394).
  */
 #include "imap/commands.h"
-#include "imap/search_result.h"
+#include "imap/context.h"
 #include "imap/search_run.h"
 #include "base/banned.h"
 
 enum {
     SEARCH_ALLOWED = SEARCH_RETURN_MIN | SEARCH_RETURN_MAX | SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT |
-                     SEARCH_RETURN_SAVE | SEARCH_RETURN_PARTIAL,
+                     SEARCH_RETURN_SAVE | SEARCH_RETURN_PARTIAL | SEARCH_RETURN_UPDATE | SEARCH_RETURN_CONTEXT,
 };
 
 struct search_job {
     struct search_run run;
     struct search_reply reply;
+    struct imap_context *context; /* for UPDATE; NULL where there is no such wish, or it is refused */
+    const char *refused;
     bool is_found; /* the run is over, the reply is there */
 };
 
@@ -21,10 +23,10 @@ static void release(struct imap_call *call)
 {
     struct search_job *job = call->work;
     search_run_free(&job->run);
+    imap_context_free(&job->context);
     strbuf_free(&job->reply.text);
 }
 
-/* RFC 5182 §2.1: SAVE alone asks for no response. */
 static void answer(struct imap *im, struct imap_call *call, struct search_job *job)
 {
     struct search_return *returns = &job->run.program.returns;
@@ -38,8 +40,10 @@ static void answer(struct imap *im, struct imap_call *call, struct search_job *j
     }
     if (!returns->is_given)
         returns->what = SEARCH_RETURN_ALL;
-    if (returns->what != SEARCH_RETURN_SAVE)
+    if (search_return_is_answered(returns))
         search_write_esearch(im, call->tag, call->is_uid, returns, hits, has_modseq, &job->reply.text);
+    if (returns->what & SEARCH_RETURN_UPDATE)
+        search_keep_context(im, call, &job->context, hits, job->refused, &job->reply.text);
 }
 
 static enum status search_produce(struct imap *im, struct imap_call *call, bool *is_done, struct err *err)
@@ -59,9 +63,16 @@ enum status cmd_search(struct imap *im, struct imap_call *call, struct err *err)
     struct search_job *job = arena_alloc(&call->arena, sizeof *job);
     struct search_args *program = &job->run.program;
     TRY(args_sp(&call->args, err));
+    struct span text = call->args.rest;
     enum status st = search_args_parse(&call->args, search_last(im), SEARCH_ALLOWED, program, err);
     if (st == ST_UNSUPPORTED)
         call->no_code = search_bad_charset;
+    if (st == ST_OK && (program->returns.what & SEARCH_RETURN_UPDATE)) {
+        TRY(imap_context_check_tag(im, call->tag, err));
+        job->context = imap_context_new(im, call, text, NULL, &job->refused);
+        call->work = job;
+        call->release = release;
+    }
     /* RFC 5182 §2.1: a SAVE that ends with NO leaves nothing saved; one that ends with BAD leaves what was. */
     if ((program->returns.what & SEARCH_RETURN_SAVE) && st != ST_SYNTAX)
         imap_save_result(im, NULL);

@@ -1,20 +1,20 @@
 /*
- * cmd_sort.c - SORT and THREAD with their UID forms (RFC 5256, 5957, and 5267's ESORT): a search, then what is found is
- * read once more for what it is ordered by, in steps as the search's, then put in order.
+ * cmd_sort.c - SORT and THREAD with their UID forms (RFC 5256, 5957, and 5267's ESORT and CONTEXT=SORT): a search, then
+ * what is found is read once more for what it is ordered by, in steps as the search's, then put in order.
  *
  * A message whose content another session has expunged meanwhile is left out (RFC 2180 §4.3).
  */
 #include <stdlib.h>
 #include "base/mem.h"
 #include "imap/commands.h"
-#include "imap/search_result.h"
+#include "imap/context.h"
 #include "imap/search_run.h"
 #include "imap/sort.h"
 #include "base/banned.h"
 
 enum {
     SORT_ALLOWED = SEARCH_RETURN_MIN | SEARCH_RETURN_MAX | SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT |
-                   SEARCH_RETURN_SAVE | SEARCH_RETURN_PARTIAL,
+                   SEARCH_RETURN_SAVE | SEARCH_RETURN_PARTIAL | SEARCH_RETURN_UPDATE | SEARCH_RETURN_CONTEXT,
     SORT_STEP_MESSAGES = 2000, /* read in one transaction */
 };
 
@@ -30,6 +30,8 @@ struct sort_job {
     struct search_reply reply;
     enum job_kind kind;
     struct sort_args args;
+    struct imap_context *context; /* for UPDATE; NULL where there is no such wish, or it is refused */
+    const char *refused;
     bool is_found, is_ordered;
     size_t next;  /* of what was found: to be read */
     size_t count; /* that have been read and are there */
@@ -42,6 +44,7 @@ static void release(struct imap_call *call)
 {
     struct sort_job *job = call->work;
     search_run_free(&job->run);
+    imap_context_free(&job->context);
     strbuf_free(&job->reply.text);
     arena_free(&job->arena);
     free(job->entries);
@@ -105,8 +108,10 @@ static void answer_sort(struct imap *im, struct imap_call *call, struct sort_job
         search_save(im, &call->arena, returns, hits);
     if (!returns->is_given)
         search_write_numbers(im, "SORT", call->is_uid, hits, has_modseq, &job->reply.text);
-    else if (returns->what != SEARCH_RETURN_SAVE)
+    else if (search_return_is_answered(returns))
         search_write_esearch(im, call->tag, call->is_uid, returns, hits, has_modseq, &job->reply.text);
+    if (returns->what & SEARCH_RETURN_UPDATE)
+        search_keep_context(im, call, &job->context, hits, job->refused, &job->reply.text);
 }
 
 static void answer_thread(struct sort_job *job)
@@ -156,9 +161,16 @@ static enum status begin(struct imap *im, struct imap_call *call, struct sort_jo
 {
     struct search_args *program = &job->run.program;
     TRY(args_sp(&call->args, err));
+    struct span text = call->args.rest;
     enum status st = search_program_parse(&call->args, search_last(im), program, err);
     if (st == ST_UNSUPPORTED)
         call->no_code = search_bad_charset;
+    if (st == ST_OK && (program->returns.what & SEARCH_RETURN_UPDATE)) {
+        TRY(imap_context_check_tag(im, call->tag, err));
+        job->context = imap_context_new(im, call, text, &job->args, &job->refused);
+        call->work = job;
+        call->release = release;
+    }
     if ((program->returns.what & SEARCH_RETURN_SAVE) && st != ST_SYNTAX)
         imap_save_result(im, NULL);
     TRY(st);

@@ -42,6 +42,8 @@ IMAP_RUN(cmd_listrights);
 IMAP_RUN(cmd_myrights);
 /* cmd_append.c */
 IMAP_RUN(cmd_append);
+/* cmd_cancelupdate.c */
+IMAP_RUN(cmd_cancelupdate);
 IMAP_RUN(cmd_replace); /* UID REPLACE, too */
 /* cmd_expunge.c */
 IMAP_RUN(cmd_expunge); /* UID EXPUNGE, too */

@@ -125,7 +125,7 @@ void search_write_esearch(const struct imap *im, struct span tag, bool is_uid, c
         strbuf_add_cstr(out, " ALL ");
         search_write_set(im, is_uid, hits, out);
     }
-    if (has_modseq && hits.count)
+    if (has_modseq && hits.count && (what & SEARCH_RETURN_DATA))
         strbuf_addf(out, " MODSEQ %" PRIu64, modseq_told(im, returns, hits));
     strbuf_add_cstr(out, "\r\n");
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "imap/context.h"
 #include "imap/internal.h"
 #include "imap/place.h"
 #include "base/banned.h"
@@ -34,6 +35,7 @@ void imap_deselect(struct imap *im)
     view_free(&im->view);
     view_free(&im->told_flags);
     imap_save_result(im, NULL);
+    imap_contexts_free(im);
     free(im->recent);
     im->recent = NULL;
     im->recent_count = 0;

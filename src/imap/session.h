@@ -24,6 +24,7 @@
 
 struct imap;
 struct imap_call;
+struct imap_context;
 
 /* Bits, so that a row can name several. A session is in exactly one (RFC 3501 §3). */
 enum imap_state { IMAP_NOT_AUTHENTICATED = 1, IMAP_AUTHENTICATED = 2, IMAP_SELECTED = 4 };
@@ -151,6 +152,7 @@ struct imap {
     struct seqrange *recent; /* uids that are \Recent in this session, ascending */
     uint32_t recent_count;
     struct seqset *saved; /* uids of the last SEARCH RETURN (SAVE), "$" (search_saved.c); NULL: none */
+    struct imap_context *contexts; /* searches that are kept up to date (context.h) */
     bool is_read_only;    /* EXAMINE */
     struct watcher watcher;
     bool is_watching;

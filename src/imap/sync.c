@@ -13,11 +13,12 @@
  */
 #include <inttypes.h>
 #include <stdatomic.h>
+#include "imap/context.h"
 #include "imap/internal.h"
 #include "imap/resync.h"
 #include "base/banned.h"
 
-enum news_stage { NEWS_EXPUNGED, NEWS_ARRIVED, NEWS_FLAGS, NEWS_DONE };
+enum news_stage { NEWS_GONE, NEWS_EXPUNGED, NEWS_ARRIVED, NEWS_FLAGS, NEWS_CONTEXTS, NEWS_DONE };
 
 struct imap_news {
     struct view *to;
@@ -31,12 +32,15 @@ struct imap_news {
     size_t changed_at;  /* NEWS_FLAGS: ranges of changed_uids and of own.uids that lie behind us */
     size_t own_at;
     uint32_t uid; /* everything below has been told */
+    struct context_update *contexts;
 };
 
 void imap_news_free(struct imap_news **news)
 {
-    if (*news)
+    if (*news) {
         view_free(&(*news)->to);
+        imap_context_update_free(&(*news)->contexts);
+    }
     *news = NULL;
 }
 
@@ -91,7 +95,7 @@ static void compare(const struct imap *im, struct imap_call *call, const struct 
         news->changed_uids = flags.changed_uids;
     }
     news->is_held = may_hold && news->diff.expunged_uids->count;
-    news->stage = news->is_held ? NEWS_FLAGS : NEWS_EXPUNGED;
+    news->stage = news->is_held ? NEWS_FLAGS : NEWS_GONE;
     news->ranges = news->diff.expunged_seqs->count;
     news->uid = 1;
 }
@@ -290,6 +294,10 @@ static void keep(struct imap *im, struct imap_news *news)
 bool imap_news_write(struct imap *im, struct imap_call *call)
 {
     struct imap_news *news = call->news;
+    if (news->stage == NEWS_GONE) {
+        imap_contexts_tell_gone(im, news->diff.expunged_uids);
+        news->stage = NEWS_EXPUNGED;
+    }
     if (news->stage == NEWS_EXPUNGED) {
         if (!(imap_has(im, IMAP_QRESYNC | IMAP_UIDONLY) ? write_vanished(im, news) : write_expunged(im, news)))
             return false;
@@ -302,9 +310,14 @@ bool imap_news_write(struct imap *im, struct imap_call *call)
     if (news->stage == NEWS_FLAGS) {
         if (!write_flags(im, call, news))
             return false;
-        news->stage = NEWS_DONE;
+        news->stage = news->is_held ? NEWS_DONE : NEWS_CONTEXTS;
         keep(im, news);
         tell_modseq(im, call, news);
+    }
+    if (news->stage == NEWS_CONTEXTS) {
+        if (!imap_contexts_tell_changed(im, call, &news->contexts))
+            return false;
+        news->stage = NEWS_DONE;
     }
     return true;
 }

@@ -183,8 +183,12 @@ static enum status operand(struct reader *r, enum operand what, struct search_ke
         TRY(args_nz_number(r->args, &number, err));
         k->number = number;
         return ST_OK;
-    case OPERAND_UIDS:
-        return args_seqset(r->args, r->last.uid, &k->set, err);
+    case OPERAND_UIDS: {
+        struct span before = r->args->rest;
+        TRY(args_seqset(r->args, r->last.uid, &k->set, err));
+        k->is_open = span_find_byte(span_take(before, before.len - r->args->rest.len), '*', 0) != SPAN_NPOS;
+        return ST_OK;
+    }
     case OPERAND_UID_AFTER:
     case OPERAND_UID_BEFORE:
         TRY(args_nz_number(r->args, &number, err));

@@ -50,6 +50,7 @@ enum search_cost { SEARCH_COST_VIEW, SEARCH_COST_HEADER, SEARCH_COST_BODY }; /* 
 struct search_key {
     enum search_kind kind;
     bool is_negated;
+    bool is_open;  /* of SEARCH_UID: the set had a "*" in it */
     bool is_fuzzy; /* FUZZY stands before it or around it (RFC 6203); of keys with a text */
     enum search_cost cost;
     struct span name;

@@ -30,6 +30,12 @@ struct search_return {
     struct span partial; /* as sent, for the answer */
 };
 
+/* There is an ESEARCH response: not for SAVE alone (RFC 5182 §2.1); the options of RFC 5267 ask for nothing in it. */
+static inline bool search_return_is_answered(const struct search_return *r)
+{
+    return (r->what & SEARCH_RETURN_DATA) || !(r->what & SEARCH_RETURN_SAVE);
+}
+
 /* Reads "RETURN (…)" and the space behind it, if that is what comes next. An option that is not known or not in
  * `allowed`, one that is given twice, and ALL beside PARTIAL (RFC 9394 §3.1) are ST_SYNTAX. */
 enum status search_return_parse(struct imap_args *args, unsigned allowed, struct search_return *out, struct err *err);

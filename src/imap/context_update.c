@@ -1,0 +1,448 @@
+/*
+ * context_update.c - what has come into the results of the session's contexts and what has left them: ADDTO and
+ * REMOVEFROM (RFC 5267 §4.3.3, §4.3.4).
+ *
+ * Of a search in the mailbox's order the positions are 0: the client knows where they belong. Of a sorted one they are
+ * told so that each pair is right when the client has done what stands before it: removals from the last to the first,
+ * additions from the first to the last. Where a new result belongs is found by bisection; the values of the results
+ * are read from their messages then, and not kept.
+ */
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "imap/context.h"
+#include "imap/search.h"
+#include "imap/sort.h"
+#include "base/banned.h"
+
+enum {
+    UPDATE_STEP_MESSAGES = 500, /* that are looked at in one transaction */
+};
+
+struct candidate {
+    uint32_t seq; /* of im->view */
+    uint32_t uid;
+    bool was, is; /* a result */
+};
+
+struct context_update {
+    struct imap_context *context; /* that is being looked at */
+    struct search_matcher matcher;
+    struct candidate *candidates; /* messages that are new or have changed, ascending */
+    size_t count, next;
+    bool is_begun;
+};
+
+void imap_context_update_free(struct context_update **up)
+{
+    if (!*up)
+        return;
+    search_matcher_free(&(*up)->matcher);
+    free((*up)->candidates);
+    free(*up);
+    *up = NULL;
+}
+
+/* ---- telling -------------------------------------------------------------------------------------------------------
+ */
+
+/* All results, in their order; *count of them. Freed by the caller. */
+static uint32_t *results_of(const struct imap_context *c, size_t *count)
+{
+    size_t n = 0, at = 0;
+    for (size_t i = 0; i < c->count; i++)
+        n += (size_t)(c->ranges[i].last - c->ranges[i].first) + 1;
+    uint32_t *uids = mem_array(n, sizeof *uids);
+    for (size_t i = 0; i < c->count; i++)
+        for (uint32_t uid = c->ranges[i].first;; uid++) {
+            uids[at++] = uid;
+            if (uid == c->ranges[i].last)
+                break;
+        }
+    *count = n;
+    return uids;
+}
+
+/* "* ESEARCH (TAG "B01") UID ADDTO (" */
+static void begin(const struct imap_context *c, const char *item, struct strbuf *out)
+{
+    strbuf_addf(out, "* ESEARCH (TAG \"%s\")%s %s (", c->tag, c->is_uid ? " UID" : "", item);
+}
+
+/* "3 7,9:10", with a space before all but the first */
+static void write_pair(const struct imap *im, const struct imap_context *c, bool is_first, size_t position,
+                       const uint32_t *uids, size_t count, struct strbuf *out)
+{
+    uint32_t *seqs = mem_array(count, sizeof *seqs);
+    for (size_t i = 0; i < count; i++)
+        seqs[i] = view_seq_of(im->view, uids[i]);
+    strbuf_addf(out, "%s%zu ", is_first ? "" : " ", position);
+    search_write_set(im, c->is_uid, (struct search_hits){seqs, count}, out);
+    free(seqs);
+}
+
+/* Those of `uids` that are marked. */
+static void tell_unsorted(const struct imap *im, const struct imap_context *c, const char *item, const uint32_t *uids,
+                          const bool *marks, size_t count, struct strbuf *out)
+{
+    size_t n = 0;
+    uint32_t *told = mem_array(count, sizeof *told);
+    for (size_t i = 0; i < count; i++)
+        if (marks[i])
+            told[n++] = uids[i];
+    begin(c, item, out);
+    write_pair(im, c, true, 0, told, n, out);
+    strbuf_add_cstr(out, ")\r\n");
+    free(told);
+}
+
+/* Runs of marked results: as additions from the first on, as removals from the last. */
+static void tell_sorted(const struct imap *im, const struct imap_context *c, bool is_removal, const uint32_t *uids,
+                        const bool *marks, size_t count, struct strbuf *out)
+{
+    bool is_first = true;
+    begin(c, is_removal ? "REMOVEFROM" : "ADDTO", out);
+    for (size_t done = 0, end; done < count; done = end) {
+        size_t at = is_removal ? count - 1 - done : done;
+        end = done + 1;
+        if (!marks[at])
+            continue;
+        while (end < count && marks[is_removal ? count - 1 - end : end])
+            end++;
+        size_t from = is_removal ? count - end : done;
+        write_pair(im, c, is_first, from + 1, uids + from, end - done, out);
+        is_first = false;
+    }
+    strbuf_add_cstr(out, ")\r\n");
+}
+
+static void tell(const struct imap *im, const struct imap_context *c, bool is_removal, const uint32_t *uids,
+                 const bool *marks, size_t count, struct strbuf *out)
+{
+    if (c->is_sorted)
+        tell_sorted(im, c, is_removal, uids, marks, count, out);
+    else
+        tell_unsorted(im, c, is_removal ? "REMOVEFROM" : "ADDTO", uids, marks, count, out);
+}
+
+/* ---- removals ------------------------------------------------------------------------------------------------------
+ */
+
+/* Takes the marked results out. Ranges are split at most once for each, so there may be too many: *is_kept. */
+static bool take_out(struct imap_context *c, uint32_t *uids, const bool *marks, size_t count)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!marks[i])
+            uids[n++] = uids[i];
+    return imap_context_set_results(c, uids, n);
+}
+
+/* The context is given up: the client is told so, and may search again. */
+static void give_up(struct imap *im, struct imap_context *c)
+{
+    imap_context_write_refused(span_cstr(c->tag), "Too much has changed to be kept up to date", imap_out(im));
+    imap_context_cancel(im, span_cstr(c->tag));
+}
+
+static bool overlaps(const struct imap_context *c, const struct seqset *set)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        size_t low = 0, high = set->count; /* the first range that ends at or behind this one's begin */
+        while (low < high) {
+            size_t middle = low + (high - low) / 2;
+            if (set->ranges[middle].last < c->ranges[i].first)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        if (low < set->count && set->ranges[low].first <= c->ranges[i].last)
+            return true;
+    }
+    return false;
+}
+
+static void tell_gone(struct imap *im, struct imap_context *c, const struct seqset *expunged)
+{
+    size_t count;
+    uint32_t *uids = results_of(c, &count);
+    bool *marks = mem_array(count, sizeof *marks);
+    for (size_t i = 0; i < count; i++)
+        marks[i] = seqset_has(expunged, uids[i]);
+    tell(im, c, true, uids, marks, count, imap_out(im));
+    if (!take_out(c, uids, marks, count))
+        give_up(im, c);
+    free(uids);
+    free(marks);
+}
+
+void imap_contexts_tell_gone(struct imap *im, const struct seqset *expunged_uids)
+{
+    for (struct imap_context *c = im->contexts, *next; c && expunged_uids->count; c = next) {
+        next = c->next;
+        if (overlaps(c, expunged_uids))
+            tell_gone(im, c, expunged_uids);
+    }
+}
+
+/* ---- what has changed ----------------------------------------------------------------------------------------------
+ */
+
+static struct candidate *candidate_at_or_after(struct context_update *u, uint32_t uid)
+{
+    size_t low = 0, high = u->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (u->candidates[middle].uid < uid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return u->candidates + low;
+}
+
+static void collect(const struct imap *im, struct context_update *u)
+{
+    const struct imap_context *c = u->context;
+    size_t cap = 0;
+    for (uint32_t seq = 1; (seq = view_seq_changed(im->view, seq, c->modseq)) <= view_count(im->view); seq++) {
+        if (u->count == cap) {
+            cap = cap ? 2 * cap : 16;
+            u->candidates = mem_resize(u->candidates, cap * sizeof *u->candidates);
+        }
+        u->candidates[u->count++] = (struct candidate){.seq = seq, .uid = view_message(im->view, seq)->uid};
+    }
+    for (size_t i = 0; i < c->count && u->count; i++)
+        for (struct candidate *k = candidate_at_or_after(u, c->ranges[i].first);
+             k < u->candidates + u->count && k->uid <= c->ranges[i].last; k++)
+            k->was = true;
+}
+
+static enum status begin_context(struct imap *im, struct imap_call *call, struct context_update *u, struct err *err)
+{
+    struct search_matcher *m = &u->matcher;
+    const struct search_args *program = &u->context->program;
+    collect(im, u);
+    m->im = im;
+    m->program_arena = &call->arena;
+    m->root = program->root;
+    m->now = clock_wall_ms() / 1000;
+    m->forms_wanted = program->root->cost == SEARCH_COST_BODY ? CONTENT_PARTS : 0;
+    u->is_begun = true;
+    if (program->has_object_ids && u->count)
+        TRY(account_object_name(im->owner, &m->object_name, err));
+    return ST_OK;
+}
+
+/* A message that has been expunged meanwhile stays what it was until its expunge is told. */
+static enum status look_at(struct context_update *u, struct candidate *k, struct err *err)
+{
+    enum status st = search_match(&u->matcher, u->context->program.root, k->seq, &k->is, err);
+    if (st != ST_NOTFOUND)
+        return st;
+    k->is = k->was;
+    return ST_OK;
+}
+
+static enum status look_at_some(struct imap *im, struct context_update *u, struct err *err)
+{
+    AUTO(txn) txn = NULL;
+    const struct search_args *program = &u->context->program;
+    if (u->next == u->count)
+        return ST_OK;
+    if (program->root->cost != SEARCH_COST_VIEW || program->has_keywords)
+        TRY(imap_begin(im, TXN_READ, &txn, err));
+    if (program->has_keywords) /* a keyword may have become one since */
+        TRY(search_prepare(txn, program->root, err));
+    u->matcher.txn = txn;
+    for (size_t n = 0; n < UPDATE_STEP_MESSAGES && u->next < u->count; n++)
+        TRY(look_at(u, &u->candidates[u->next++], err));
+    u->matcher.txn = NULL;
+    session_got_on(im->session);
+    return ST_OK;
+}
+
+/* ---- additions
+ * ------------------------------------------------------------------------------------------------------- */
+
+struct placing {
+    struct imap *im;
+    const struct imap_context *context;
+    struct txn *txn;
+    struct arena arena;
+};
+
+static enum status values_of(struct placing *p, struct arena *a, uint32_t uid, struct sort_value **out, struct err *err)
+{
+    const struct view *v = p->im->view;
+    *out = arena_array(a, p->context->sort.count, sizeof **out);
+    return sort_values(p->txn, view_message(v, view_seq_of(v, uid)), &p->context->sort, a, *out, err);
+}
+
+/* Where the message of this uid belongs among `count` results: in front of the first that comes behind it. */
+static enum status place_of(struct placing *p, const uint32_t *uids, size_t count, uint32_t uid, size_t *at,
+                            struct err *err)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    struct sort_value *mine, *other;
+    size_t low = 0, high = count;
+    TRY(values_of(p, &a, uid, &mine, err));
+    while (low < high) {
+        AUTO_ARENA scratch = ARENA_INIT;
+        size_t middle = low + (high - low) / 2;
+        TRY(values_of(p, &scratch, uids[middle], &other, err));
+        int c = sort_compare(&p->context->sort, mine, other);
+        if (c < 0 || (c == 0 && uid < uids[middle]))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    *at = low;
+    return ST_OK;
+}
+
+static void insert(uint32_t *uids, bool *marks, size_t count, size_t at, uint32_t uid)
+{
+    memmove(uids + at + 1, uids + at, (count - at) * sizeof *uids);
+    memmove(marks + at + 1, marks + at, (count - at) * sizeof *marks);
+    uids[at] = uid;
+    marks[at] = true;
+}
+
+/* Puts the new results in. `uids` and `marks` have room for them; what is put in is marked. */
+static enum status put_in(struct imap *im, const struct context_update *u, uint32_t *uids, bool *marks, size_t *count,
+                          struct err *err)
+{
+    AUTO(txn) txn = NULL;
+    const struct imap_context *c = u->context;
+    struct placing p = {.im = im, .context = c};
+    if (c->is_sorted && !sort_is_view_enough(&c->sort))
+        TRY(imap_begin(im, TXN_READ, &txn, err));
+    p.txn = txn;
+    size_t at = 0;
+    for (const struct candidate *k = u->candidates; k < u->candidates + u->count; k++) {
+        if (k->was || !k->is)
+            continue;
+        if (c->is_sorted)
+            TRY(place_of(&p, uids, *count, k->uid, &at, err));
+        else
+            while (at < *count && uids[at] < k->uid)
+                at++;
+        insert(uids, marks, (*count)++, at, k->uid);
+    }
+    return ST_OK;
+}
+
+/* ---- one context after the other -----------------------------------------------------------------------------------
+ */
+
+struct counts {
+    size_t removed, added;
+};
+
+static struct counts count_changes(const struct context_update *u)
+{
+    struct counts n = {0};
+    for (size_t i = 0; i < u->count; i++) {
+        n.removed += u->candidates[i].was && !u->candidates[i].is;
+        n.added += !u->candidates[i].was && u->candidates[i].is;
+    }
+    return n;
+}
+
+static void mark_left(struct context_update *u, const uint32_t *uids, bool *marks, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct candidate *k = candidate_at_or_after(u, uids[i]);
+        marks[i] = k < u->candidates + u->count && k->uid == uids[i] && !k->is;
+    }
+}
+
+/* Makes the new results and what is to be told of them, then keeps and tells both: or neither, where reading fails. */
+static enum status apply(struct imap *im, struct context_update *u, struct counts n, struct strbuf *text, bool *is_kept,
+                         struct err *err)
+{
+    struct imap_context *c = u->context;
+    size_t count, left = 0;
+    uint32_t *old = results_of(c, &count), *uids = mem_array(count + n.added, sizeof *uids);
+    bool *marks = mem_array(count + n.added, sizeof *marks);
+    enum status st = ST_OK;
+    mark_left(u, old, marks, count);
+    if (n.removed)
+        tell(im, c, true, old, marks, count, text);
+    for (size_t i = 0; i < count; i++)
+        if (!marks[i])
+            uids[left++] = old[i];
+    memset(marks, 0, count * sizeof *marks);
+    if (n.added)
+        st = put_in(im, u, uids, marks, &left, err);
+    if (st == ST_OK && n.added)
+        tell(im, c, false, uids, marks, left, text);
+    if (st == ST_OK)
+        *is_kept = imap_context_set_results(c, uids, left);
+    free(old);
+    free(uids);
+    free(marks);
+    return st;
+}
+
+static enum status finish_context(struct imap *im, struct context_update *u, struct err *err)
+{
+    AUTO_STRBUF text = STRBUF_INIT;
+    struct imap_context *c = u->context;
+    struct counts n = count_changes(u);
+    bool is_kept = !(c->is_sorted && n.added > IMAP_CONTEXT_SORTED_AT_ONCE);
+    if (is_kept && (n.removed || n.added))
+        TRY(apply(im, u, n, &text, &is_kept, err));
+    c->modseq = view_modseq(im->view);
+    if (is_kept)
+        strbuf_add(imap_out(im), strbuf_span(&text));
+    else
+        give_up(im, c);
+    return ST_OK;
+}
+
+/* The context stays as the client knows it, and looks again with the next news. */
+static void put_off(struct imap *im, const struct err *err)
+{
+    struct log_line l;
+    session_log_begin(im->session, &l, LOG_WARN, "context-not-updated");
+    log_err(&l, err);
+    log_end(&l);
+    im->has_news = true;
+}
+
+static enum status step(struct imap *im, struct imap_call *call, struct context_update *u, bool *is_done,
+                        struct err *err)
+{
+    *is_done = false;
+    if (!u->is_begun)
+        TRY(begin_context(im, call, u, err));
+    TRY(look_at_some(im, u, err));
+    *is_done = u->next == u->count;
+    return *is_done ? finish_context(im, u, err) : ST_OK;
+}
+
+bool imap_contexts_tell_changed(struct imap *im, struct imap_call *call, struct context_update **up)
+{
+    if (!*up) {
+        *up = mem_alloc(sizeof **up);
+        (*up)->context = im->contexts;
+    }
+    while ((*up)->context) {
+        struct err err;
+        bool is_done;
+        struct imap_context *next = (*up)->context->next; /* the context may be given up */
+        if (imap_out(im)->len >= SESSION_OUT_HIGH)
+            return false;
+        enum status st = step(im, call, *up, &is_done, &err);
+        if (st != ST_OK)
+            put_off(im, &err);
+        else if (!is_done)
+            return false;
+        imap_context_update_free(up);
+        *up = mem_alloc(sizeof **up);
+        (*up)->context = next;
+    }
+    return true;
+}
