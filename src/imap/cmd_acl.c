@@ -204,6 +204,16 @@ enum status cmd_listrights(struct imap *im, struct imap_call *call, struct err *
     return ST_OK;
 }
 
+void imap_write_myrights(struct imap *im, struct span path, acl_rights rights)
+{
+    struct strbuf *out = imap_out(im);
+    strbuf_add_cstr(out, "* MYRIGHTS ");
+    imap_write_name(im, path, out);
+    strbuf_add_char(out, ' ');
+    acl_rights_write(rights, out);
+    strbuf_add_cstr(out, "\r\n");
+}
+
 enum status cmd_myrights(struct imap *im, struct imap_call *call, struct err *err)
 {
     struct span name;
@@ -215,11 +225,6 @@ enum status cmd_myrights(struct imap *im, struct imap_call *call, struct err *er
     TRY(imap_place_find(im, call, name, 0, &place, err)); /* any of ACL_ANY */
     TRY(imap_place_begin(im, &place, TXN_READ, &txn, err));
     TRY(mailbox_find(txn, place.name, &call->arena, &m, err));
-    struct strbuf *out = imap_out(im);
-    strbuf_add_cstr(out, "* MYRIGHTS ");
-    imap_write_name(im, place.path, out);
-    strbuf_add_char(out, ' ');
-    acl_rights_write(place.rights, out);
-    strbuf_add_cstr(out, "\r\n");
+    imap_write_myrights(im, place.path, place.rights);
     return ST_OK;
 }

@@ -50,22 +50,6 @@ static uint32_t count_recent(const struct imap *im, const struct mailbox *m)
     return n < m->messages ? n : m->messages;
 }
 
-/* RFC 9051 §6.3.2: the LIST response of the mailbox, with the name that the client used where it is another. */
-static void write_list(struct imap *im, const struct imap_call *call, struct span name, const struct mailbox *m)
-{
-    struct strbuf *out = imap_out(im);
-    strbuf_add_cstr(out, "* LIST (");
-    imap_write_attributes(m, out);
-    strbuf_add_cstr(out, ") \"/\" ");
-    imap_write_name(im, name, out);
-    if (!span_eq(call->args.as_sent, name)) {
-        strbuf_add_cstr(out, " (\"OLDNAME\" (");
-        imap_write_name(im, call->args.as_sent, out);
-        strbuf_add_cstr(out, "))");
-    }
-    strbuf_add_cstr(out, "\r\n");
-}
-
 /* select-params (RFC 4466 §2.2). */
 struct select_params {
     bool has_condstore; /* RFC 7162 §3.1.8 */
@@ -165,7 +149,7 @@ static enum status open_mailbox(struct imap *im, struct imap_call *call, bool is
         return st;
     }
     if (imap_has(im, IMAP_REV2))
-        write_list(im, call, imap_place_is_own(im, &place) ? m.name : name, &m);
+        imap_write_list(im, imap_place_is_own(im, &place) ? m.name : name, &m, call->args.as_sent);
     else
         imap_untagged(im, "%u RECENT", count_recent(im, &m));
     imap_untagged(im, "OK [UIDVALIDITY %u] UIDs are valid", m.uidvalidity);

@@ -31,6 +31,7 @@ IMAP_RUN(cmd_subscribe);
 IMAP_RUN(cmd_unsubscribe);
 /* cmd_list.c */
 IMAP_RUN(cmd_list);
+/* cmd_lsub.c */
 IMAP_RUN(cmd_lsub);
 /* cmd_status.c */
 IMAP_RUN(cmd_status);

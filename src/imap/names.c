@@ -25,12 +25,9 @@ enum special_use imap_use_named(struct span attribute)
     return USE_NONE;
 }
 
-void imap_write_attributes(const struct mailbox *m, struct strbuf *out)
+bool imap_use_is_given(enum special_use use)
 {
-    strbuf_add_cstr(out, m->is_noselect ? "\\Noselect " : "");
-    strbuf_add_cstr(out, m->has_children ? "\\HasChildren" : "\\HasNoChildren");
-    if (imap_use_name(m->use))
-        strbuf_addf(out, " \\%s", imap_use_name(m->use));
+    return use != USE_NONE && use != USE_ALL && use != USE_FLAGGED;
 }
 
 void imap_write_name(const struct imap *im, struct span name, struct strbuf *out)
@@ -42,4 +39,22 @@ void imap_write_name(const struct imap *im, struct span name, struct strbuf *out
     AUTO_STRBUF wire = STRBUF_INIT;
     mutf7_encode(name, &wire);
     imap_string_write(strbuf_span(&wire), out);
+}
+
+void imap_write_list(struct imap *im, struct span name, const struct mailbox *m, struct span as_sent)
+{
+    struct strbuf *out = imap_out(im);
+    const char *noselect = m && m->is_noselect ? "\\Noselect " : "";
+    const char *children = m && m->has_children ? "\\HasChildren" : "\\HasNoChildren";
+    strbuf_addf(out, "* LIST (%s%s", noselect, m ? children : "\\NonExistent");
+    if (m && imap_use_name(m->use))
+        strbuf_addf(out, " \\%s", imap_use_name(m->use));
+    strbuf_add_cstr(out, ") \"/\" ");
+    imap_write_name(im, name, out);
+    if (!span_eq(as_sent, name)) {
+        strbuf_add_cstr(out, " (\"OLDNAME\" (");
+        imap_write_name(im, as_sent, out);
+        strbuf_add_cstr(out, "))");
+    }
+    strbuf_add_cstr(out, "\r\n");
 }

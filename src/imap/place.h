@@ -43,3 +43,5 @@ enum status imap_principal(const struct imap *im, struct arena *a, struct princi
 struct span imap_owner_prefix(struct arena *a, const struct sharing_owner *owner);
 /* The account's own view or the reader's: what store_act_as() and view_get_for() are told. */
 uint64_t imap_reader(const struct imap *im, const struct account *owner);
+/* The MYRIGHTS response (cmd_acl.c). */
+void imap_write_myrights(struct imap *im, struct span path, acl_rights rights);

@@ -36,8 +36,6 @@ enum status path_remove_database(const char *dir, const char *file, struct err *
 enum status mailbox_name_check(struct span name, struct arena *a, struct span *out, struct err *err);
 /* As mailbox_name_check for names to be looked up: what cannot be a name is ST_NOTFOUND. */
 enum status mailbox_name_lookup(struct span name, struct arena *a, struct span *out, struct err *err);
-/* Sort order: INBOX first, children right behind their parent. */
-int mailbox_name_cmp(struct span a, struct span b);
 static inline bool mailbox_name_is_inbox(struct span name)
 {
     return span_eq(name, SPAN("INBOX"));

@@ -127,7 +127,9 @@ enum status mailbox_find(struct txn *t, struct span name, struct arena *a, struc
 enum status mailbox_get(struct txn *t, mailbox_id id, struct arena *a, struct mailbox *out, struct err *err);
 /* Whether there are mailboxes below this name. */
 enum status mailbox_has_children(struct txn *t, struct span name, bool *out, struct err *err);
-/* All, sorted by name (INBOX first). */
+/* The order of names: INBOX first, children right behind their parent. */
+int mailbox_name_cmp(struct span a, struct span b);
+/* All, in the order of names. */
 enum status mailbox_list(struct txn *t, struct arena *a, struct mailbox **list, size_t *count, struct err *err);
 /* Makes missing parents too. A \Noselect mailbox of that name becomes selectable. ST_EXISTS, ST_LIMIT; ST_SYNTAX for
  * names with empty levels, control characters, '%', '*', or invalid UTF-8. */

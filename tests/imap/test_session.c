@@ -154,6 +154,8 @@ static void test_special_use(void **state)
          "A< a4 OK ~\n"
          "A> a5 CREATE x (USE (\\Nonsense))\n"
          "A< a5 NO [USEATTR] ~\n"
+         "A> a5 CREATE x (USE (\\All))\n"
+         "A< a5 NO [USEATTR] ~\n"
          "A> a6 LIST (SPECIAL-USE\n"
          "A< a6 BAD ~\n");
 }
