@@ -18,6 +18,7 @@
 #include "imap/internal.h"
 #include "imap/message_set.h"
 #include "imap/place.h"
+#include "store/quota.h"
 #include "sys/body.h"
 #include "text/mime_convert.h"
 #include "base/banned.h"
@@ -117,7 +118,9 @@ static enum status check_mailbox(struct imap *im, struct imap_call *call, struct
     struct mailbox m;
     TRY(imap_place_find(im, call, name, ACL_INSERT, &place, err));
     TRY(imap_place_begin(im, &place, TXN_READ, &txn, err));
-    return find_mailbox(txn, call, place.name, &m, err);
+    TRY(find_mailbox(txn, call, place.name, &m, err));
+    /* A client need not send what cannot be kept. REPLACE makes room, so only its transaction knows. */
+    return im->append->replaced ? ST_OK : account_has_room(place.account, im->append->octets, err);
 }
 
 static enum status check_size(struct imap *im, struct imap_call *call, const struct imap_append *append, uint64_t size,

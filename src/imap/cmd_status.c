@@ -6,6 +6,7 @@
 #include "imap/names.h"
 #include "imap/place.h"
 #include "imap/status.h"
+#include "store/quota.h"
 #include "base/banned.h"
 
 /* Messages that the next session to select the mailbox would have as \Recent. A large mailbox is not loaded to leave
@@ -52,6 +53,13 @@ static uint64_t deleted(struct imap *im, const struct mailbox *m)
     return m->deleted;
 }
 
+/* In the unit of STORAGE, so that the two can be compared. */
+static uint64_t deleted_storage(struct imap *im, const struct mailbox *m)
+{
+    (void)im;
+    return quota_storage_units(m->deleted_bytes);
+}
+
 static uint64_t size(struct imap *im, const struct mailbox *m)
 {
     (void)im;
@@ -82,6 +90,7 @@ static const struct {
     { "UIDVALIDITY", "3501 §6.3.10", uidvalidity },
     { "UNSEEN",      "3501 §6.3.10", unseen },
     { "DELETED",     "9051 §6.3.11", deleted },
+    { "DELETED-STORAGE", "9208 §4.1.4", deleted_storage },
     { "SIZE",        "8438",         size },
     { "HIGHESTMODSEQ", "7162 §3.1.7", highest_modseq },
     { "APPENDLIMIT", "7889",         append_limit },

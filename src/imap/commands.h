@@ -41,6 +41,10 @@ IMAP_RUN(cmd_deleteacl);
 IMAP_RUN(cmd_getacl);
 IMAP_RUN(cmd_listrights);
 IMAP_RUN(cmd_myrights);
+/* cmd_quota.c */
+IMAP_RUN(cmd_getquotaroot);
+IMAP_RUN(cmd_getquota);
+IMAP_RUN(cmd_setquota);
 /* cmd_append.c */
 IMAP_RUN(cmd_append);
 /* cmd_cancelupdate.c */

@@ -195,6 +195,9 @@ uint64_t imap_known_modseq(const struct imap *im);
 /* "* 7 FETCH (", or by its uid "* 23 UIDFETCH (" (RFC 9586 §3.3) */
 void imap_begin_fetch(const struct imap *im, uint32_t seq, uint32_t uid, struct strbuf *out);
 
+/* May see and change every account's limits (cmd_quota.c). */
+bool imap_is_quota_administrator(const struct imap *im);
+
 /* flags.c: bits and names. A name that is no keyword yet is made if may_create (in a write transaction). */
 enum status imap_flag_bits(struct txn *t, const struct imap_flags *flags, bool may_create, uint64_t *bits,
                            struct err *err);

@@ -46,6 +46,9 @@ static const struct imap_command commands[] = {
     { "APPEND",       AUTH,     BODY | TRYCREATE,          "MULTIAPPEND",        "3501 §6.3.11, 3502", cmd_append },
     { "SETACL",       AUTH,     0,                         "ACL",                "4314 §3.1",          cmd_setacl },
     { "DELETEACL",    AUTH,     0,                         NULL,                 "4314 §3.2",          cmd_deleteacl },
+    { "GETQUOTAROOT", AUTH,     0,                         "QUOTA",              "9208 §4.1.2",        cmd_getquotaroot },
+    { "GETQUOTA",     AUTH,     0,                         NULL,                 "9208 §4.1.1",        cmd_getquota },
+    { "SETQUOTA",     AUTH,     0,                         NULL,                 "9208 §4.1.3",        cmd_setquota },
     { "GETACL",       AUTH,     0,                         NULL,                 "4314 §3.3",          cmd_getacl },
     { "LISTRIGHTS",   AUTH,     0,                         "RIGHTS=kxte",        "4314 §3.4",          cmd_listrights },
     { "MYRIGHTS",     AUTH,     0,                         NULL,                 "4314 §3.5",          cmd_myrights },
@@ -108,6 +111,9 @@ static const struct {
     { "WITHIN",    "5032",  AUTH },
     { "UTF8=ACCEPT", "6855", AUTH },
     { "BINARY",    "3516",  AUTH },
+    { "QUOTA=RES-STORAGE", "9208", AUTH },
+    { "QUOTA=RES-MESSAGE", "9208", AUTH },
+    { "QUOTA=RES-MAILBOX", "9208", AUTH },
     /* clang-format on */
 };
 
@@ -153,6 +159,8 @@ void imap_write_capabilities(const struct imap *im, struct strbuf *out)
             strbuf_addf(out, " %s", commands[i].capability);
     if (im->state != IMAP_NOT_AUTHENTICATED)
         write_limits(im, out);
+    if (im->state != IMAP_NOT_AUTHENTICATED && imap_is_quota_administrator(im))
+        strbuf_add_cstr(out, " QUOTASET"); /* SETQUOTA is of no use to others */
     if (im->state == IMAP_NOT_AUTHENTICATED)
         strbuf_add_cstr(out, gate_may_login(im->session) ? " AUTH=PLAIN AUTH=LOGIN" : " LOGINDISABLED");
 }

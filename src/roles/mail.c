@@ -12,6 +12,7 @@
 #include "sys/file.h"
 #include "smtp/smtp.h"
 #include "store/mail_app.h"
+#include "store/quota.h"
 #include "store/search_index.h"
 #include "base/banned.h"
 
@@ -77,6 +78,13 @@ static uint32_t handles_max(void)
     return n < HANDLES_LEAST ? HANDLES_LEAST : n > HANDLES_MOST ? HANDLES_MOST : (uint32_t)n;
 }
 
+static void apply_quota(struct mail_app *app, const struct config_quota *q)
+{
+    _Static_assert(CONFIG_NO_QUOTA == QUOTA_NONE, "the same word for no limit");
+    app->quota = q;
+    store_set_quota(app->store, &(struct quota){{q->storage, q->messages, q->mailboxes}});
+}
+
 static enum status prepare(struct role_run *r, struct err *err)
 {
     struct config *c = r->config;
@@ -96,6 +104,7 @@ static enum status prepare(struct role_run *r, struct err *err)
     app->messages_per_save = c->messages_per_save;
     TRY(store_open(&options, &app->store, err));
     app->directory = store_directory(app->store);
+    apply_quota(app, &c->quota);
     TRY(load_srs_key(data_path(c, DATA_SRS_KEY), app->srs_key, err));
     return ST_OK;
 }
@@ -158,6 +167,7 @@ static void reload(struct role_run *r)
     app->messages_per_command = r->config->messages_per_command;
     app->messages_per_save = r->config->messages_per_save;
     app->handover.sessions_per_account = r->config->sessions_per_account;
+    apply_quota(app, &r->config->quota);
 }
 
 static void close_role(struct role_run *r)

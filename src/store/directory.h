@@ -9,6 +9,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/err.h"
+#include "store/quota.h"
 
 struct directory;
 
@@ -29,6 +30,7 @@ struct address_entry {
     enum address_kind kind;
     bool is_group;       /* ADDRESS_ACCOUNT: nobody can log in to it (store/sharing.h) */
     uint64_t account_id; /* ADDRESS_ACCOUNT: never reused, so that an account made anew is not taken for the old one */
+    struct quota quota;      /* ADDRESS_ACCOUNT: as set for it, QUOTA_DEFAULT where nothing is set */
     struct span *targets;
     size_t target_count;
 };
@@ -56,6 +58,8 @@ enum status directory_account_remove(struct directory *d, struct span address, s
 enum status directory_close_graves(struct directory *d, struct span address,
                                    enum status (*remove)(void *context, struct span address, struct err *err),
                                    void *context, struct err *err);
+/* What the account may hold: each is a number, QUOTA_NONE or QUOTA_DEFAULT. ST_NOTFOUND. */
+enum status directory_quota_set(struct directory *d, struct span address, const struct quota *q, struct err *err);
 struct directory_account {
     struct span address;
     uint64_t id;

@@ -9,6 +9,7 @@
 #include "auth/handover.h"
 #include "store/directory.h"
 #include "store/store.h"
+#include "sys/config_quota.h"
 
 struct mail_app {
     struct handover_app handover;
@@ -19,6 +20,7 @@ struct mail_app {
     const char *subaddress_separator; /* "" off */
     uint8_t srs_key[32];              /* policy/srs.h: senders of forwarded mail */
     _Atomic uint64_t message_size_max;
-    _Atomic uint32_t messages_per_command; /* of IMAP (RFC 9738); 0: any number */
-    _Atomic uint32_t messages_per_save;    /* the same of COPY and APPEND */
+    _Atomic uint32_t messages_per_command;      /* of IMAP (RFC 9738); 0: any number */
+    _Atomic(const struct config_quota *) quota; /* NULL: nobody is an administrator, full mailboxes are temporary */
+    _Atomic uint32_t messages_per_save;         /* the same of COPY and APPEND */
 };

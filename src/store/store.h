@@ -16,7 +16,7 @@
  *   - After a commit the watchers of the changed mailboxes are poked (store/hub.h), in no lock of the account.
  *
  * Names of mailboxes are UTF-8, '/' separates levels, "INBOX" (any case on input) is the one that always exists.
- * Statuses: ST_NOTFOUND, ST_EXISTS, ST_LIMIT, ST_DENIED (INBOX cannot be deleted…), ST_IO, ST_TEMPORARY (busy).
+ * Statuses: ST_NOTFOUND, ST_EXISTS, ST_LIMIT, ST_QUOTA (at commit: store/quota.h), ST_DENIED (INBOX cannot be deleted…), ST_IO, ST_TEMPORARY (busy).
  */
 #pragma once
 #include "base/arena.h"
@@ -114,6 +114,7 @@ struct mailbox {
     uint32_t deleted;     /* with \Deleted */
     uint32_t recent_from; /* first uid that no session has been told of as \Recent */
     uint64_t size_bytes;
+    uint64_t deleted_bytes; /* of those with \Deleted */
     uint64_t highest_modseq;
     uint64_t journal_modseq; /* expunges up to this modseq may be forgotten (for QRESYNC) */
     enum special_use use;

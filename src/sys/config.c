@@ -171,24 +171,12 @@ static enum status read_plaintext(struct reader *r, const struct config_key *k, 
     return ST_OK;
 }
 
-/* Octets, with K, M or G for powers of 1024. */
 static enum status read_message_size(struct reader *r, const struct config_key *k, const char *value)
 {
-    struct span digits = span_cstr(value);
-    uint64_t unit = 1, n;
-    static const struct {
-        char suffix;
-        uint64_t unit;
-    } units[] = {{'k', 1 << 10}, {'m', 1 << 20}, {'g', 1 << 30}};
-    for (size_t i = 0; digits.len > 0 && i < sizeof units / sizeof units[0]; i++)
-        if (ascii_lower(digits.p[digits.len - 1]) == units[i].suffix) {
-            unit = units[i].unit;
-            digits = span_take(digits, digits.len - 1);
-            break;
-        }
-    if (!span_to_u64(digits, MESSAGE_SIZE_MOST / unit, &n) || n * unit < MESSAGE_SIZE_LEAST)
+    uint64_t n;
+    if (!config_parse_size(span_cstr(value), MESSAGE_SIZE_MOST, &n) || n < MESSAGE_SIZE_LEAST)
         return err_set(r->err, ST_SYNTAX, "%s: '%s' is not a size from 64K to 1G", k->name, value);
-    r->c->message_size = n * unit;
+    r->c->message_size = n;
     return ST_OK;
 }
 
@@ -260,6 +248,11 @@ static const struct config_key keys[] = {
     {"limits", "sessions_per_account", read_sessions, false, LIMIT_ACCOUNT},
     {"limits", "messages_per_command", read_messages, false, LIMIT_COMMAND},
     {"limits", "messages_per_save", read_messages, false, LIMIT_SAVE},
+    {"quota", "storage", config_quota_key, false, QUOTA_KEY_STORAGE},
+    {"quota", "messages", config_quota_key, false, QUOTA_KEY_MESSAGES},
+    {"quota", "mailboxes", config_quota_key, false, QUOTA_KEY_MAILBOXES},
+    {"quota", "when_full", config_quota_key, false, QUOTA_KEY_WHEN_FULL},
+    {"quota", "administrators", config_quota_key, true, QUOTA_KEY_ADMINISTRATORS},
     {"proxy", "protocol", read_networks, true, SET_PROXIES},
     {"proxy", "xclient", read_networks, true, SET_XCLIENT},
     {"smtp", "subaddress_separator", read_separator, false, 0},
@@ -393,6 +386,7 @@ static struct config *config_new(void)
     c->sessions_per_address = 100;
     c->sessions_per_account = 100;
     c->subaddress_separator = "+";
+    config_quota_defaults(c);
     config_relay_defaults(c);
     return c;
 }

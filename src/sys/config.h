@@ -6,6 +6,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/err.h"
+#include "sys/config_quota.h"
 #include "sys/config_relay.h"
 #include "text/ip_set.h"
 
@@ -52,6 +53,8 @@ struct config {
     uint32_t sessions_per_account;      /* default 100 */
     uint32_t messages_per_command;      /* of IMAP; default 0, no limit */
     uint32_t messages_per_save;         /* of IMAP's COPY and APPEND; default 0, no limit */
+    /* [quota] */
+    struct config_quota quota;
     /* [proxy] */
     struct ip_set proxies; /* protocol: whose connections begin with a PROXY header */
     struct ip_set xclient; /* who may say XCLIENT on port 25 */

@@ -34,6 +34,17 @@ bool config_is_ip(const char *host);
 enum status config_each_word(struct reader *r, const struct config_key *k, const char *value,
                              enum status (*take)(struct reader *, const struct config_key *, struct span));
 
+/* config_quota.c */
+void config_quota_defaults(struct config *c);
+enum status config_quota_key(struct reader *r, const struct config_key *k, const char *value);
+enum quota_key {
+    QUOTA_KEY_STORAGE,
+    QUOTA_KEY_MESSAGES,
+    QUOTA_KEY_MAILBOXES,
+    QUOTA_KEY_WHEN_FULL,
+    QUOTA_KEY_ADMINISTRATORS
+};
+
 /* config_relay.c */
 void config_relay_defaults(struct config *c);
 enum status config_relay_check(struct config *c, struct err *err);

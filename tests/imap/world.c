@@ -48,6 +48,7 @@ struct world *world_new(void)
     must(account_open(w->store, SPAN("alice@example.test"), &w->account, &err), &err);
     w->app.hostname = w->gate.hostname = "mx.example.test";
     w->app.store = w->store;
+    w->app.directory = store_directory(w->store);
     w->app.message_size_max = 1024 * 1024;
     return w;
 }
@@ -81,6 +82,7 @@ void world_open(struct world *w)
     must(store_open(&options, &w->store, &err), &err);
     must(account_open(w->store, SPAN("alice@example.test"), &w->account, &err), &err);
     w->app.store = w->store;
+    w->app.directory = store_directory(w->store);
 }
 
 struct account *world_account(struct world *w)

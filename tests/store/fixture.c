@@ -99,6 +99,26 @@ uint32_t add_message(struct account *a, mailbox_id to, uint64_t flags, size_t si
     return uid;
 }
 
+/* What the account is known to hold is what its mailboxes say. */
+static void assert_sums(struct account *a)
+{
+    AUTO_ARENA arena = ARENA_INIT;
+    AUTO(txn) t = NULL;
+    struct mailbox *list;
+    size_t count;
+    struct quota held, limits, sum = {0};
+    MUST(store_begin(a, TXN_READ, &t, &err));
+    MUST(mailbox_list(t, &arena, &list, &count, &err));
+    MUST(account_quota(a, &held, &limits, &err));
+    for (size_t i = 0; i < count; i++) {
+        sum.of[QUOTA_STORAGE] += list[i].size_bytes;
+        sum.of[QUOTA_MESSAGES] += list[i].messages;
+    }
+    sum.of[QUOTA_MAILBOXES] = count;
+    for (int i = 0; i < QUOTA_RESOURCES; i++)
+        assert_int_equal(held.of[i], sum.of[i]);
+}
+
 void assert_sound(struct account *a)
 {
     AUTO_STRBUF report = STRBUF_INIT;
@@ -107,6 +127,7 @@ void assert_sound(struct account *a)
     if (findings)
         print_error("%s", strbuf_cstr(&report));
     assert_int_equal(findings, 0);
+    assert_sums(a);
 }
 
 struct seqset *set_of(struct arena *a, uint32_t first, uint32_t last)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "store/directory.h"
+#include "store/quota.h"
 #include "store/store.h"
 #include "store/view.h"
 

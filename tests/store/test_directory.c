@@ -132,7 +132,10 @@ static void an_older_layout_is_migrated(void **state)
     sqlite3 *db;
     assert_int_equal(sqlite3_open(s->path, &db), SQLITE_OK);
     static const char first[] = "DROP INDEX account_domain; DROP TABLE member; DROP TABLE share;"
-                                "ALTER TABLE account DROP COLUMN kind; PRAGMA user_version = 1";
+                                "ALTER TABLE account DROP COLUMN kind;"
+                                "ALTER TABLE account DROP COLUMN quota_storage;"
+                                "ALTER TABLE account DROP COLUMN quota_messages;"
+                                "ALTER TABLE account DROP COLUMN quota_mailboxes; PRAGMA user_version = 1";
     assert_int_equal(sqlite3_exec(db, first, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     MUST(directory_open(s->path, false, &s->d, &err));

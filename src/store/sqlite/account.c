@@ -64,6 +64,7 @@ enum status store_open(const struct store_options *options, struct store **out, 
     s->handles_max = options->handles_max ? options->handles_max : HANDLES_DEFAULT;
     s->is_reader = options->is_reader;
     s->lock_fd = -1;
+    store_set_quota(s, &(struct quota){{QUOTA_NONE, QUOTA_NONE, QUOTA_NONE}});
     pthread_mutex_init(&s->lock, NULL);
     s->accounts = map_new();
     view_cache_init(&s->views);
@@ -179,6 +180,8 @@ static enum status prepare(struct account *a, struct err *err)
         st = pins_clean(h->db, err);
     if (st == ST_OK)
         st = read_modseq(a, h->db, was_unclean, err);
+    if (st == ST_OK)
+        st = quota_count(a, h->db, err);
     if (st != ST_OK)
         h->db->is_broken = true; /* so that the next try starts anew */
     handle_release(&h);

@@ -10,12 +10,13 @@ enum { FINDINGS_MAX = 1000 };
 /* Each gives texts, one per finding. */
 static const char *const queries[] = {
     "SELECT 'mailbox ' || b.id || ': counters are messages=' || b.messages || ' unseen=' || b.unseen || ' deleted=' ||"
-    " b.deleted || ' size=' || b.size || ', rows say ' || coalesce(n, 0) || ' ' || coalesce(u, 0) || ' ' ||"
-    " coalesce(d, 0) || ' ' || coalesce(z, 0)"
-    " FROM mailbox b LEFT JOIN (SELECT mailbox, count(*) n, sum(flags & 1 = 0) u, sum(flags & 8 <> 0) d, sum(size) z"
+    " b.deleted || ' size=' || b.size || ' deleted_size=' || b.deleted_size || ', rows say ' || coalesce(n, 0) || ' ' || coalesce(u, 0) || ' ' ||"
+    " coalesce(d, 0) || ' ' || coalesce(z, 0) || ' ' || coalesce(x, 0)"
+    " FROM mailbox b LEFT JOIN (SELECT mailbox, count(*) n, sum(flags & 1 = 0) u, sum(flags & 8 <> 0) d, sum(size) z,"
+    " sum(size * (flags & 8 <> 0)) x"
     " FROM message GROUP BY mailbox) m ON m.mailbox = b.id"
     " WHERE b.messages <> coalesce(n, 0) OR b.unseen <> coalesce(u, 0) OR b.deleted <> coalesce(d, 0)"
-    " OR b.size <> coalesce(z, 0)",
+    " OR b.size <> coalesce(z, 0) OR b.deleted_size <> coalesce(x, 0)",
 
     "SELECT 'mailbox ' || b.id || ': uidnext is ' || b.uidnext || ', greatest uid is ' || m.uid FROM mailbox b"
     " JOIN (SELECT mailbox, max(uid) uid FROM message GROUP BY mailbox) m ON m.mailbox = b.id WHERE m.uid >= b.uidnext",

@@ -22,6 +22,7 @@ struct cached {
     enum address_kind kind;
     uint64_t account_id;
     bool is_group;
+    struct quota quota;
     struct strbuf targets; /* each ends with a NUL */
 };
 
@@ -47,6 +48,10 @@ static const struct migration migrations[] = {
      "CREATE INDEX member_team ON member(team, account);"
      "CREATE TABLE share(grantee INTEGER NOT NULL, owner INTEGER NOT NULL, PRIMARY KEY(grantee, owner)) WITHOUT ROWID;"
      "CREATE INDEX share_owner ON share(owner, grantee);"},
+    /* What an account may hold (quota.h): NULL as the config says, -1 any amount. */
+    {"ALTER TABLE account ADD COLUMN quota_storage INTEGER;"
+     "ALTER TABLE account ADD COLUMN quota_messages INTEGER;"
+     "ALTER TABLE account ADD COLUMN quota_mailboxes INTEGER;"},
 };
 
 /* ---- opening
@@ -124,16 +129,31 @@ static const char has_domain_sql[] = "SELECT EXISTS(SELECT 1 FROM domain WHERE n
 static const char has_account_sql[] = "SELECT EXISTS(SELECT 1 FROM account WHERE address = ?)";
 static const char has_alias_sql[] = "SELECT EXISTS(SELECT 1 FROM alias WHERE source = ?)";
 
+/* Three columns from `at` on. */
+static struct quota quota_of(sqlite3_stmt *s, int at)
+{
+    struct quota q;
+    for (int i = 0; i < QUOTA_RESOURCES; i++)
+        if (sqlite3_column_type(s, at + i) == SQLITE_NULL)
+            q.of[i] = QUOTA_DEFAULT;
+        else
+            q.of[i] = column_i64(s, at + i) < 0 ? QUOTA_NONE : column_u64(s, at + i);
+    return q;
+}
+
 static enum status read_account(struct directory *d, struct span address, struct cached *c, struct err *err)
 {
     sqlite3_stmt *s;
-    TRY(db_query(d->db, &s, err, "SELECT id, kind FROM account WHERE address = ?", TEXT(address)));
+    TRY(db_query(d->db, &s, err, 
+                 "SELECT id, kind, quota_storage, quota_messages, quota_mailboxes FROM account WHERE address = ?",
+                 TEXT(address)));
     enum status st;
     if (!db_row(d->db, s, &st, err))
         return st;
     c->kind = ADDRESS_ACCOUNT;
     c->account_id = column_u64(s, 0);
     c->is_group = column_i64(s, 1) == DIRECTORY_GROUP;
+    c->quota = quota_of(s, 2);
     db_done(s);
     return ST_OK;
 }
@@ -186,7 +206,8 @@ static enum status cached_address(struct directory *d, struct span address, stru
 
 static void entry_of(struct arena *a, const struct cached *c, struct address_entry *out)
 {
-    *out = (struct address_entry){.kind = c->kind, .account_id = c->account_id, .is_group = c->is_group};
+    *out = (struct address_entry){
+        .kind = c->kind, .account_id = c->account_id, .is_group = c->is_group, .quota = c->quota};
     struct span rest = arena_strbuf(a, &c->targets), head;
     for (size_t i = 0; i < rest.len; i++)
         out->target_count += rest.p[i] == '\0';
@@ -361,6 +382,39 @@ static enum status account_remove(struct directory *d, const struct directory_ch
 enum status directory_account_remove(struct directory *d, struct span address, struct err *err)
 {
     return directory_write(d, &(struct directory_change){.a = address}, account_remove, err);
+}
+
+/* In the columns' terms. */
+static struct db_value quota_value(uint64_t limit)
+{
+    return limit == QUOTA_NONE ? INT(-1) : INT(limit);
+}
+
+static enum status quota_set(struct directory *d, const struct directory_change *c, struct err *err)
+{
+    static const char *const sql[QUOTA_RESOURCES][2] = {
+        {"UPDATE account SET quota_storage = ? WHERE address = ?",
+         "UPDATE account SET quota_storage = NULL WHERE address = ?"},
+        {"UPDATE account SET quota_messages = ? WHERE address = ?",
+         "UPDATE account SET quota_messages = NULL WHERE address = ?"},
+        {"UPDATE account SET quota_mailboxes = ? WHERE address = ?",
+         "UPDATE account SET quota_mailboxes = NULL WHERE address = ?"},
+    };
+    const struct quota *q = c->value;
+    for (int i = 0; i < QUOTA_RESOURCES; i++) {
+        if (q->of[i] == QUOTA_DEFAULT)
+            TRY(db_run(d->db, err, sql[i][1], TEXT(c->a)));
+        else
+            TRY(db_run(d->db, err, sql[i][0], quota_value(q->of[i]), TEXT(c->a)));
+        if (db_changes(d->db) == 0)
+            return err_set(err, ST_NOTFOUND, "no such account");
+    }
+    return ST_OK;
+}
+
+enum status directory_quota_set(struct directory *d, struct span address, const struct quota *q, struct err *err)
+{
+    return directory_write(d, &(struct directory_change){.a = address, .value = q}, quota_set, err);
 }
 
 static enum status alias_add(struct directory *d, const struct directory_change *c, struct err *err)

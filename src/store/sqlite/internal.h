@@ -16,6 +16,7 @@
 #include "base/map.h"
 #include "store/account.h"
 #include "store/directory.h"
+#include "store/quota.h"
 #include "store/sqlite/db.h"
 
 /* A connection leased by one transaction at a time, or idle: then in its account's list and in the store's, by age. */
@@ -39,6 +40,7 @@ struct store {
     uint32_t handles_open, handles_idle;
     struct view_cache views;
     struct index_worker *indexer; /* NULL: none (index_worker.c) */
+    _Atomic uint64_t quota_default[QUOTA_RESOURCES];
 };
 
 struct keywords { /* immutable, counted */
@@ -90,6 +92,7 @@ struct account {
     pthread_mutex_t writer;
     _Atomic uintptr_t writer_thread; /* pthread_self() of who holds it, 0 */
     uint64_t modseq;                 /* the last one committed; under writer */
+    _Atomic uint64_t held[QUOTA_RESOURCES]; /* by all its mailboxes (quota.c); written under writer */
     struct deliveries deliveries;
     struct view_set views;
     _Atomic(struct reader_views *) readers; /* who else has read here; only grows */
@@ -128,7 +131,7 @@ void index_worker_stop(struct store *s);
 struct mailbox_row {
     mailbox_id id;
     uint32_t uidvalidity, uidnext, messages, unseen, deleted, recent_from;
-    uint64_t size, highest_modseq;
+    uint64_t size, deleted_size, highest_modseq;
     uint8_t use;
     bool is_noselect;
     uint64_t tombstones, journal_modseq;
@@ -138,6 +141,8 @@ struct mailbox_row {
 struct txn_mailbox {
     struct txn_mailbox *next;
     struct mailbox_row row;
+    uint32_t messages_before; /* as the row had them when the transaction began */
+    uint64_t size_before;
     bool is_dirty;   /* the row must be written */
     bool is_changed; /* messages changed: views and watchers care */
     bool is_gone;
@@ -155,6 +160,7 @@ struct txn {
     bool is_broken;    /* a statement failed half-way: may not commit */
     uint64_t modseq;   /* of this transaction's changes; 0: none yet */
     uint32_t contents; /* made under this modseq */
+    int64_t mailboxes_made; /* less those deleted */
     struct txn_mailbox *mailboxes;
     struct keywords *keywords; /* changed by this transaction, or NULL */
     bool is_list_changed;      /* names, subscriptions */
@@ -212,6 +218,14 @@ enum { REFS_KEPT = -1 };
 enum status pins_keep_range(struct txn *t, struct message_range r, struct err *err);
 /* After a crash: nobody reads. */
 enum status pins_clean(struct db *db, struct err *err);
+
+/* quota.c */
+/* What all mailboxes hold, of a file that is opened for the first time. */
+enum status quota_count(struct account *a, struct db *db, struct err *err);
+/* ST_QUOTA where the transaction, as a whole, adds what the account may not hold. */
+enum status quota_check(const struct txn *t, struct err *err);
+/* The transaction was committed; the writer's lock is held. */
+void quota_settle(const struct txn *t);
 
 /* seen.c */
 /* The reader's \Seen of these messages. */

@@ -6,8 +6,8 @@
 #define ROW_COLUMNS                                                                                                    \
     "id, uidvalidity, uidnext, messages, unseen, deleted, recent_from, size, highest_modseq, special_use, "            \
     "is_noselect, "                                                                                                    \
-    "tombstones, journal_modseq, journal_pruned_utc"
-enum { NAME_COLUMN = 14, SUBSCRIBED_COLUMN = 15, OBJECT_NAME_COLUMN = 16 };
+    "tombstones, journal_modseq, journal_pruned_utc, deleted_size"
+enum { NAME_COLUMN = 15, SUBSCRIBED_COLUMN = 16, OBJECT_NAME_COLUMN = 17 };
 #define LISTED                                                                                                         \
     ROW_COLUMNS ", name, EXISTS(SELECT 1 FROM subscription s WHERE s.name = mailbox.name),"                            \
                 " (SELECT object_name FROM account)"
@@ -29,6 +29,7 @@ static struct mailbox_row row_of(sqlite3_stmt *s)
         .tombstones = column_u64(s, 11),
         .journal_modseq = column_u64(s, 12),
         .journal_pruned_utc = column_i64(s, 13),
+        .deleted_size = column_u64(s, 14),
     };
 }
 
@@ -49,10 +50,10 @@ enum status mailbox_row_store(struct db *db, const struct mailbox_row *r, struct
     return db_run(db, err,
                   "UPDATE mailbox SET uidvalidity = ?, uidnext = ?, messages = ?, unseen = ?, deleted = ?,"
                   " recent_from = ?, size = ?, highest_modseq = ?, special_use = ?, is_noselect = ?, tombstones = ?,"
-                  " journal_modseq = ?, journal_pruned_utc = ? WHERE id = ?",
+                  " journal_modseq = ?, journal_pruned_utc = ?, deleted_size = ? WHERE id = ?",
                   INT(r->uidvalidity), INT(r->uidnext), INT(r->messages), INT(r->unseen), INT(r->deleted),
                   INT(r->recent_from), INT(r->size), INT(r->highest_modseq), INT(r->use), INT(r->is_noselect),
-                  INT(r->tombstones), INT(r->journal_modseq), INT(r->journal_pruned_utc), INT(r->id));
+                  INT(r->tombstones), INT(r->journal_modseq), INT(r->journal_pruned_utc), INT(r->deleted_size), INT(r->id));
 }
 
 static struct mailbox mailbox_of(sqlite3_stmt *s, struct arena *a)
@@ -68,6 +69,7 @@ static struct mailbox mailbox_of(sqlite3_stmt *s, struct arena *a)
         .deleted = r.deleted,
         .recent_from = r.recent_from,
         .size_bytes = r.size,
+        .deleted_bytes = r.deleted_size,
         .highest_modseq = r.highest_modseq,
         .journal_modseq = r.journal_modseq,
         .use = r.use <= USE_TRASH ? (enum special_use)r.use : USE_NONE,

@@ -126,6 +126,7 @@ static enum status create_checked(struct txn *t, struct span name, enum special_
         TRY(id_of(t, level, &old, err));
         if (old)
             continue;
+        t->mailboxes_made++;
         TRY_WRITE(t, insert(t->db, level, i == name.len ? use : USE_NONE, txn_modseq(t), id, err));
         TRY_WRITE(t, inherit(t, level, *id, err));
     }
@@ -194,6 +195,7 @@ enum status mailbox_delete(struct txn *t, struct span name, struct err *err)
         return ST_OK;
     }
     TRY_WRITE(t, db_run(t->db, err, "DELETE FROM mailbox WHERE id = ?", INT(id)));
+    t->mailboxes_made--;
     m->is_gone = true;
     return ST_OK;
 }

@@ -31,6 +31,7 @@ enum status message_add(struct txn *t, mailbox_id to, const struct content *c, u
     m->row.unseen += !(flags & FLAG_SEEN);
     m->row.deleted += !!(flags & FLAG_DELETED);
     m->row.size += c->raw.len;
+    m->row.deleted_size += flags & FLAG_DELETED ? c->raw.len : 0;
     txn_changed(t, m, *uid, *uid);
     if (is_seen)
         TRY_WRITE(t, seen_change(t, m, *uid, *uid, true, err));
@@ -61,7 +62,7 @@ static enum status change_range(struct txn *t, struct txn_mailbox *m, struct seq
                                 struct err *err)
 {
     sqlite3_stmt *s;
-    TRY(db_query(t->db, &s, err, "SELECT uid, flags FROM message WHERE " FLAGGED_RANGE " ORDER BY uid", INT(m->row.id),
+    TRY(db_query(t->db, &s, err, "SELECT uid, flags, size FROM message WHERE " FLAGGED_RANGE " ORDER BY uid", INT(m->row.id),
                  INT(r.first), INT(r.last), INT(rule.keep), INT(rule.set)));
     enum status st;
     uint32_t found = 0;
@@ -70,6 +71,8 @@ static enum status change_range(struct txn *t, struct txn_mailbox *m, struct seq
         uint64_t before = column_u64(s, 1), after = (before & rule.keep) | rule.set;
         m->row.unseen += (uint32_t) !(after & FLAG_SEEN) - (uint32_t) !(before & FLAG_SEEN);
         m->row.deleted += (uint32_t) !!(after & FLAG_DELETED) - (uint32_t) !!(before & FLAG_DELETED);
+        m->row.deleted_size +=
+            (after & FLAG_DELETED ? column_u64(s, 2) : 0) - (before & FLAG_DELETED ? column_u64(s, 2) : 0);
         txn_changed(t, m, uid, uid);
         found++;
     }

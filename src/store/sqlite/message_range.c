@@ -10,7 +10,7 @@
 
 struct totals {
     uint32_t messages, unseen, deleted;
-    uint64_t size;
+    uint64_t size, deleted_size;
 };
 
 /* What the range holds; its uids are added to `uids`. */
@@ -29,6 +29,7 @@ static enum status survey(struct txn *t, struct message_range r, struct arena *a
         out->unseen += !(flags & FLAG_SEEN);
         out->deleted += !!(flags & FLAG_DELETED);
         out->size += column_u64(s, 2);
+        out->deleted_size += flags & FLAG_DELETED ? column_u64(s, 2) : 0;
     }
     return st;
 }
@@ -39,6 +40,7 @@ static void add_totals(struct mailbox_row *row, struct totals n)
     row->unseen += n.unseen;
     row->deleted += n.deleted;
     row->size += n.size;
+    row->deleted_size += n.deleted_size;
 }
 
 static void subtract_totals(struct mailbox_row *row, struct totals n)
@@ -47,6 +49,7 @@ static void subtract_totals(struct mailbox_row *row, struct totals n)
     row->unseen -= n.unseen;
     row->deleted -= n.deleted;
     row->size -= n.size;
+    row->deleted_size -= n.deleted_size;
 }
 
 static void note_changed(struct txn *t, struct txn_mailbox *m, const struct seqset *uids)
@@ -78,7 +81,7 @@ static enum status append_range(struct txn *t, struct message_range r, struct tx
     if (!(t->may_flags & FLAG_SEEN))
         n.unseen = n.messages;
     if (!(t->may_flags & FLAG_DELETED))
-        n.deleted = 0;
+        n.deleted_size = n.deleted = 0;
     add_totals(&to->row, n);
     txn_changed(t, to, first, to->row.uidnext - 1);
     return ST_OK;
@@ -194,7 +197,8 @@ enum status message_drop_all(struct txn *t, struct txn_mailbox *m, struct err *e
     TRY(db_run(t->db, err, "DELETE FROM message WHERE mailbox = ?", INT(m->row.id)));
     TRY(db_run(t->db, err, "DELETE FROM tombstone WHERE mailbox = ?", INT(m->row.id)));
     TRY(seen_drop_mailbox(t, m->row.id, err));
-    subtract_totals(&m->row, (struct totals){m->row.messages, m->row.unseen, m->row.deleted, m->row.size});
+    subtract_totals(&m->row, (struct totals){m->row.messages, m->row.unseen, m->row.deleted, m->row.size,
+                                                m->row.deleted_size});
     m->row.tombstones = 0;
     m->row.journal_modseq = txn_modseq(t); /* nobody can be told one by one */
     m->row.recent_from = m->row.uidnext;

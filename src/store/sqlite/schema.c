@@ -150,12 +150,20 @@ static const char version_5[] =
     "  messages INTEGER NOT NULL,"
     "  PRIMARY KEY(mailbox, reader)) WITHOUT ROWID;";
 
+/* What of a mailbox goes with an EXPUNGE (STATUS DELETED-STORAGE, RFC 9208). What a whole account holds needs no table: it
+ * is the sum of its mailboxes (quota.c). */
+static const char version_6[] =
+    "ALTER TABLE mailbox ADD COLUMN deleted_size INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE mailbox SET deleted_size = (SELECT coalesce(sum(size), 0) FROM message"
+    "  WHERE message.mailbox = mailbox.id AND flags & 8 <> 0) WHERE deleted > 0;";
+
 const struct migration account_migrations[] = {
     {version_1},
     {version_2},
     {version_3},
     {version_4},
     {version_5},
+    {version_6},
 };
 const int account_migration_count = sizeof account_migrations / sizeof *account_migrations;
 

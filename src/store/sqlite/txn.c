@@ -132,6 +132,8 @@ enum status txn_mailbox(struct txn *t, mailbox_id id, struct txn_mailbox **out, 
         TRY(mailbox_row_load(t->db, id, &row, err));
         m = arena_alloc(&t->arena, sizeof *m);
         m->row = row;
+        m->messages_before = row.messages;
+        m->size_before = row.size;
         m->uids = seqset_new(&t->arena);
         m->next = t->mailboxes;
         t->mailboxes = m;
@@ -224,6 +226,7 @@ static void publish(struct txn *t, const struct reader_views *readers, struct su
     spoil_newcomers(t, readers);
     if (t->modseq)
         a->modseq = t->modseq;
+    quota_settle(t);
     if (t->keywords) {
         pthread_mutex_lock(&a->keywords_lock);
         struct keywords *old = a->keywords;
@@ -253,7 +256,9 @@ static enum status commit_write(struct txn *t, struct err *err)
         return err_set(err, ST_IO, "a part of the change failed; nothing was changed");
     struct succession *list = NULL;
     struct reader_views *readers = atomic_load(&t->account->readers);
-    enum status st = txn_flush(t, err);
+    enum status st = quota_check(t, err);
+    if (st == ST_OK)
+        st = txn_flush(t, err);
     if (st == ST_OK)
         st = make_views(t, readers, &list, err);
     if (st == ST_OK)
