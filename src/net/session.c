@@ -3,6 +3,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/map.h"
@@ -141,6 +142,18 @@ void session_set_id(struct session *s, const char *id)
 bool session_is_from_role(const struct session *s)
 {
     return s->source->listener.kind == LISTEN_CHANNEL;
+}
+
+bool session_peer_uid(const struct session *s, uint32_t *uid)
+{
+    struct ucred who;
+    socklen_t len = sizeof who;
+    /* Of a pair that a role made, the credentials are those of the maker. */
+    if (session_is_from_role(s) || getsockopt(s->stream.fd, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0 ||
+        who.uid == (uid_t)-1)
+        return false;
+    *uid = who.uid;
+    return true;
 }
 
 const struct peer *session_peer(const struct session *s)

@@ -83,6 +83,8 @@ const struct peer *session_peer(const struct session *s);
 void session_set_peer(struct session *s, const struct peer *p);
 bool session_is_tls(const struct session *s);      /* the client's connection is TLS (as the peer facts say) */
 bool session_is_from_role(const struct session *s); /* came through a channel: the other end is a role of this server */
+/* Whose process is at the other end of a Unix-domain socket that was accepted, by the kernel (SO_PEERCRED); false: it is none. */
+bool session_peer_uid(const struct session *s, uint32_t *uid);
 bool session_can_tls(const struct session *s);     /* STARTTLS is possible here */
 
 /* idle_ms: how long to wait for the first byte of a command. command_ms: how long from there to its end. Partial bytes do

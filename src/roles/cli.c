@@ -16,7 +16,8 @@ enum { GROUP_COUNT = sizeof groups / sizeof groups[0] };
 void cli_help(void)
 {
     printf("tassis " TASSIS_VERSION " - a mail server: SMTP, IMAP, POP3\n\n"
-           "  tassis serve -c FILE                    run in the foreground until SIGTERM; SIGHUP reloads\n");
+           "  tassis serve -c FILE                    run in the foreground until SIGTERM; SIGHUP reloads\n"
+           "  tassis send [-t] [-i] [-f SENDER] [ADDRESS...] a message from stdin, as sendmail(8) takes it\n");
     for (size_t g = 0; g < GROUP_COUNT; g++)
         for (const struct cli_command *k = groups[g]; k->noun; k++) {
             char usage[128];

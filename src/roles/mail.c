@@ -4,11 +4,13 @@
 #include <glob.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
 #include "base/mem.h"
 #include "policy/srs.h"
 #include "imap/imap.h"
 #include "pop3/pop3.h"
 #include "roles/role.h"
+#include "roles/users.h"
 #include "sys/file.h"
 #include "smtp/smtp.h"
 #include "store/mail_app.h"
@@ -97,6 +99,9 @@ static enum status prepare(struct role_run *r, struct err *err)
     app->handover.accept = accept_client;
     app->handover.refuse = refuse_client;
     app->hostname = c->hostname;
+    app->local = &c->local;
+    app->user_name = users_name;
+    app->user_ctx = users_new();
     app->relay_channel = ROLE_FD_CHANNELS + CHANNEL_MAIL_RELAY;
     app->subaddress_separator = c->subaddress_separator;
     app->message_size_max = c->message_size;
@@ -155,6 +160,7 @@ static enum status listen(struct role_run *r, struct err *err)
     TRY(role_serve_channel(r, CHANNEL_MX_MAIL, &lmtp_protocol, app, err));
     TRY(role_serve_channel(r, CHANNEL_RELAY_MAIL, &lmtp_protocol, app, err));
     TRY(role_serve_ports(r, SERVICE_LMTP, &lmtp_protocol, app, false, false, err));
+    TRY(role_serve_ports(r, SERVICE_LOCAL, &local_protocol, app, false, false, err));
     server_every(r->server, TIDY_EVERY_MS, tidy, app);
     index_worker_start(app->store); /* confined, as the other threads are */
     return ST_OK;
@@ -163,11 +169,23 @@ static enum status listen(struct role_run *r, struct err *err)
 static void reload(struct role_run *r)
 {
     struct mail_app *app = r->state;
+    app->local = &r->config->local;
     app->message_size_max = r->config->message_size;
     app->messages_per_command = r->config->messages_per_command;
     app->messages_per_save = r->config->messages_per_save;
     app->handover.sessions_per_account = r->config->sessions_per_account;
     apply_quota(app, &r->config->quota);
+}
+
+static void control(struct role_run *r, struct span message, const int *fds, size_t fd_count)
+{
+    struct mail_app *app = r->state;
+    struct span word;
+    for (size_t i = 0; i < fd_count; i++)
+        close(fds[i]);
+    span_cut(&message, ' ', &word);
+    if (span_eq(word, SPAN(CONTROL_USER)))
+        users_answer(app->user_ctx, message);
 }
 
 static void close_role(struct role_run *r)
@@ -185,5 +203,6 @@ const struct role_ops role_mail = {
     .options = options,
     .listen = listen,
     .reload = reload,
+    .control = control,
     .close = close_role,
 };

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "roles/ports.h"
+#include "roles/users.h"
 #include "sys/file.h"
 #include "base/banned.h"
 
@@ -277,11 +278,14 @@ static enum status reload(struct master *m, struct err *err)
 static void take_word(struct master *m, enum role r, struct span word)
 {
     struct child *c = &m->children[r];
+    char answer[64];
     if (span_eq(word, SPAN(CONTROL_READY))) {
         c->is_ready = c->was_ready = true;
     } else if (span_eq(word, SPAN(CONTROL_KEYS))) {
         tell(m, ROLE_GATE, CONTROL_FETCH, NULL, 0);
         tell(m, ROLE_MX, CONTROL_FETCH, NULL, 0);
+    } else if (r == ROLE_MAIL && users_look_up(word, answer, sizeof answer)) {
+        tell(m, r, answer, NULL, 0);
     }
 }
 

@@ -56,7 +56,8 @@ static enum status bind_and_listen(int fd, const struct listen_address *l, const
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one); /* "[::]:25" beside "0.0.0.0:25" */
     if (bind(fd, &a->u.any, a->len) != 0)
         return err_errno(err, "cannot bind %s for %s", l->text, service_names[l->service]);
-    if (l->unix_path && chmod(l->unix_path, 0660) != 0)
+    /* Who may send by `local` is asked of the kernel for each connection; everybody may ask. */
+    if (l->unix_path && chmod(l->unix_path, l->service == SERVICE_LOCAL ? 0666 : 0660) != 0)
         return err_errno(err, "cannot set the mode of %s", l->unix_path);
     if (listen(fd, BACKLOG) != 0)
         return err_errno(err, "cannot listen on %s for %s", l->text, service_names[l->service]);

@@ -30,7 +30,9 @@ static const struct role_ops *const all_roles[ROLE_COUNT] = {&role_vault, &role_
 
 enum role service_role(enum listen_service service)
 {
-    return service == SERVICE_SMTP ? ROLE_MX : service == SERVICE_LMTP ? ROLE_MAIL : ROLE_GATE;
+    return service == SERVICE_SMTP                                  ? ROLE_MX
+           : service == SERVICE_LMTP || service == SERVICE_LOCAL ? ROLE_MAIL
+                                                                 : ROLE_GATE;
 }
 
 void role_tell_master(const char *word)

@@ -41,7 +41,7 @@ enum role service_role(enum listen_service service);
 
 /* Words on the control channel. From the master: CONFIG (with the config's memory file), CERTIFICATE "i n" (with
  * certificate and key), FETCH (fetch certificates again), STOP "milliseconds". From a role: READY, KEYS (vault has
- * loaded all certificates). */
+ * loaded all certificates); mail asks for a user's name (roles/users.h). */
 #define CONTROL_CONFIG      "config"
 #define CONTROL_CERTIFICATE "certificate"
 #define CONTROL_FETCH       "fetch"

@@ -353,7 +353,7 @@ static enum next cmd_help(struct smtp *sm, struct span args);
 /* ---- the table ---------------------------------------------------------------------------------------------- */
 
 /* clang-format off */
-#define SMTP_MODES    (MODE_MX | MODE_GATE | MODE_SUBMISSION | MODE_QUEUE)
+#define SMTP_MODES    (MODE_MX | MODE_GATE | MODE_SUBMISSION | MODE_LOCAL | MODE_QUEUE)
 #define MAIL_MODES    (MODES_ALL & ~MODE_GATE)
 #define IN_MAIL       (STATE_MAIL | STATE_RCPT)
 

@@ -63,6 +63,7 @@ void smtp_log_begin(const struct smtp *sm, struct log_line *l, enum log_level le
     if (sm->transaction)
         log_str(l, "trace", sm->transaction->trace);
     log_str(l, "account", sm->account);
+    log_str(l, "user", sm->user);
 }
 
 void smtp_log_refused(const struct smtp *sm, struct span who, unsigned code, const char *why)
@@ -124,6 +125,7 @@ void smtp_free(struct session *s)
         sasl_exchange_free(&sm->sasl);
     free(sm->hello);
     free(sm->account);
+    free(sm->user);
     free(sm);
     session_set_state(s, NULL);
 }

@@ -12,7 +12,7 @@
 #include "text/dotstuff.h"
 #include "text/smtp_command.h"
 
-enum smtp_mode_bit { MODE_MX = 1, MODE_GATE = 2, MODE_SUBMISSION = 4, MODE_LMTP = 8, MODE_QUEUE = 16, MODES_ALL = 31 };
+enum smtp_mode_bit { MODE_MX = 1, MODE_GATE = 2, MODE_SUBMISSION = 4, MODE_LMTP = 8, MODE_QUEUE = 16, MODE_LOCAL = 32, MODES_ALL = 63 };
 
 /* Where a session stands; bits, so that a row of the table can name several. */
 enum smtp_state {
@@ -93,6 +93,8 @@ struct smtp {
     bool may_xclient; /* came from an address that may say XCLIENT */
     char *hello;      /* what the client calls itself; NULL before EHLO */
     char *account;    /* mode submission: who is logged in */
+    char *user;       /* mode local: the user of this machine, or the number of one without a name */
+    uint32_t uid;     /* likewise */
     unsigned errors, unknown_recipients, auth_failures;
     struct smtp_chunk chunk;
     uint64_t chunk_dropped;     /* octets of refused chunks */
@@ -111,7 +113,8 @@ struct smtp_mode {
     void (*message)(struct smtp *sm); /* the body is whole and well-formed: answers */
     void (*end)(struct smtp *sm);     /* the transaction ends, in whatever way; may be NULL */
 };
-extern const struct smtp_mode smtp_mode_mx, smtp_mode_gate, smtp_mode_submission, smtp_mode_lmtp, smtp_mode_queue;
+extern const struct smtp_mode smtp_mode_mx, smtp_mode_gate, smtp_mode_submission, smtp_mode_local, smtp_mode_lmtp,
+    smtp_mode_queue;
 
 /* ---- session.c: struct protocol's functions, shared ------------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
  *   smtp_mx_protocol          role mx, port 25        anonymous; asks and delivers to `mail` over LMTP
  *   submission_gate_protocol  role gate, 465/587      up to AUTH, then hands the client over to `mail`
  *   submission_accept         role mail               the same session after login
+ *   local_protocol            role mail, Unix path    local programs; the kernel says who they are
  *   lmtp_protocol             role mail, channels     one reply per recipient (RFC 2033); local delivery
  *   queue_in_protocol         role relay, channels    into the durable queue; accepts anything, its only callers are
  * our own
@@ -38,7 +39,7 @@ enum next submission_accept(struct session *s, const struct handover *h);
 void submission_refuse(struct session *s, const struct handover *h, const struct err *err);
 
 /* Role mail: session_app() is struct mail_app (store/mail_app.h). */
-extern const struct protocol lmtp_protocol;
+extern const struct protocol lmtp_protocol, local_protocol;
 
 /* Role relay: session_app(). wake is called after each message that came into the queue; any thread. */
 struct relay_app {

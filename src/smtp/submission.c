@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "smtp/deliver.h"
 #include "smtp/smtp.h"
+#include "smtp/submission.h"
 #include "smtp/trace.h"
 #include "text/header.h"
 #include "base/banned.h"
@@ -17,14 +18,28 @@ static struct mail_app *app_of(const struct session *s)
     return session_app(s);
 }
 
-static const char *submission_hostname(const struct session *s)
+const char *submission_hostname(const struct session *s)
 {
     return app_of(s)->hostname;
 }
 
-static uint64_t submission_size_max(const struct session *s)
+uint64_t submission_size_max(const struct session *s)
 {
     return app_of(s)->message_size_max;
+}
+
+bool submission_sender_answer(struct smtp *sm, enum status st, bool may, const struct err *err)
+{
+    if (st != ST_OK) {
+        smtp_reply(sm, 451, "4.3.0", "%s", err->client);
+        smtp_log_refused(sm, SPAN_NONE, 451, err->operator_text);
+        return false;
+    }
+    if (!may) {
+        smtp_reply(sm, 553, "5.7.1", "Not your address");
+        smtp_log_refused(sm, SPAN_NONE, 553, "sender is not the account's address");
+    }
+    return may;
 }
 
 /* RFC 6409 §6.1. */
@@ -34,17 +49,9 @@ static bool submission_sender(struct smtp *sm)
     struct smtp_transaction *t = sm->transaction;
     bool may = false;
     struct err err;
-    if (route_may_send_as(app->directory, &t->arena, span_cstr(sm->account), &t->mail.from, app->subaddress_separator,
-                          &may, &err) != ST_OK) {
-        smtp_reply(sm, 451, "4.3.0", "%s", err.client);
-        smtp_log_refused(sm, SPAN_NONE, 451, err.operator_text);
-        return false;
-    }
-    if (!may) {
-        smtp_reply(sm, 553, "5.7.1", "Not your address");
-        smtp_log_refused(sm, SPAN_NONE, 553, "sender is not the account's address");
-    }
-    return may;
+    enum status st = route_may_send_as(app->directory, &t->arena, span_cstr(sm->account), &t->mail.from,
+                                       app->subaddress_separator, &may, &err);
+    return submission_sender_answer(sm, st, may, &err);
 }
 
 /* An outside address is its own one target. */
@@ -60,7 +67,7 @@ static bool route_outside(struct smtp *sm, struct smtp_recipient *r)
     return true;
 }
 
-static bool submission_recipient(struct smtp *sm, struct smtp_recipient *r)
+bool submission_recipient(struct smtp *sm, struct smtp_recipient *r)
 {
     struct mail_app *app = app_of(sm->session);
     struct err err;
@@ -93,7 +100,8 @@ static enum status mend(struct smtp *sm, struct strbuf *prefix, struct message_f
     TRY(body_span(t->body, &message, err));
     message_facts_of(&t->arena, message, facts);
     if (facts->has_bcc) {
-        TRY(message_drop_fields(&t->body, &SPAN("Bcc"), 1, err));
+        static const struct span blind[] = {SPAN_INIT("Bcc"), SPAN_INIT("Resent-Bcc")};
+        TRY(message_drop_fields(&t->body, blind, 2, err));
         TRY(body_span(t->body, &message, err));
         message_facts_of(&t->arena, message, facts);
     }
@@ -127,7 +135,7 @@ static void log_accepted(const struct smtp *sm, struct span header_from)
     log_end(&l);
 }
 
-static void submission_message(struct smtp *sm)
+void submission_message(struct smtp *sm)
 {
     struct smtp_transaction *t = sm->transaction;
     AUTO_STRBUF prefix = STRBUF_INIT;

@@ -58,7 +58,10 @@ static void write_from(const struct smtp *sm, struct strbuf *out)
     else
         strbuf_add(out, SPAN("localhost"));
     if (peer->address[0] == '\0') {
-        strbuf_add(out, SPAN(" (local)"));
+        strbuf_add(out, SPAN(" (local"));
+        if (sm->user)
+            strbuf_addf(out, " user %s", sm->user);
+        strbuf_add_char(out, ')');
         return;
     }
     strbuf_add(out, SPAN(" ("));
@@ -97,7 +100,7 @@ void message_facts_of(struct arena *a, struct span message, struct message_facts
             out->hops++;
         } else if (span_ieq(f.name, SPAN("Return-Path"))) {
             out->has_return_path = true;
-        } else if (span_ieq(f.name, SPAN("Bcc"))) {
+        } else if (span_ieq(f.name, SPAN("Bcc")) || span_ieq(f.name, SPAN("Resent-Bcc"))) {
             out->has_bcc = true;
         } else if (span_ieq(f.name, SPAN("Date"))) {
             out->has_date = true;

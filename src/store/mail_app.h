@@ -9,6 +9,7 @@
 #include "auth/handover.h"
 #include "store/directory.h"
 #include "store/store.h"
+#include "sys/config_local.h"
 #include "sys/config_quota.h"
 
 struct mail_app {
@@ -16,6 +17,10 @@ struct mail_app {
     const char *hostname;
     struct store *store;
     struct directory *directory;
+    _Atomic(const struct config_local *) local; /* what users of this machine may send */
+    /* The name of a user of this machine; blocks. ST_NOTFOUND: none has this number. ST_TEMPORARY: not known now. */
+    enum status (*user_name)(void *ctx, uint32_t uid, char name[CONFIG_USER_MAX + 1], struct err *err);
+    void *user_ctx;
     int relay_channel;                /* SMTP into relay's queue; -1: none */
     const char *subaddress_separator; /* "" off */
     uint8_t srs_key[32];              /* policy/srs.h: senders of forwarded mail */

@@ -26,7 +26,7 @@ enum {
 static const uint64_t MESSAGE_SIZE_LEAST = 1u << 16, MESSAGE_SIZE_MOST = 1u << 30;
 
 const char *const service_names[SERVICE_COUNT] = {"smtp",  "submission", "submissions", "imap",
-                                                  "imaps", "pop3",       "pop3s",       "lmtp"};
+                                                  "imaps", "pop3",       "pop3s",       "lmtp", "local"};
 
 const char *config_keep(struct reader *r, const char *text)
 {
@@ -94,8 +94,11 @@ static enum status add_listen(struct reader *r, const struct config_key *k, stru
         return err_set(r->err, ST_LIMIT, "%s: more than %d addresses in [listen]", k->name, LISTEN_MAX);
     struct listen_address *l = &c->listen[c->listen_count];
     *l = (struct listen_address){.service = (enum listen_service)k->number, .text = arena_cstr(&c->arena, word)};
-    if (word.p[0] == '/' && l->service == SERVICE_LMTP)
+    bool may_be_path = l->service == SERVICE_LMTP || l->service == SERVICE_LOCAL;
+    if (word.p[0] == '/' && may_be_path)
         l->unix_path = l->text;
+    else if (l->service == SERVICE_LOCAL)
+        return err_set(r->err, ST_SYNTAX, "%s: '%s' is not the path of a socket", k->name, l->text);
     else if (!config_split_address(&c->arena, word, &l->host, &l->port))
         return err_set(r->err, ST_SYNTAX, "%s: '%s' is not address:port (IPv6 as [address]:port)", k->name, l->text);
     for (size_t i = 0; i < c->listen_count; i++)
@@ -238,6 +241,7 @@ static const struct config_key keys[] = {
     {"listen", "pop3", read_listen, true, SERVICE_POP3},
     {"listen", "pop3s", read_listen, true, SERVICE_POP3S},
     {"listen", "lmtp", read_listen, true, SERVICE_LMTP},
+    {"listen", "local", read_listen, true, SERVICE_LOCAL},
     {"tls", "certificate", read_tls_files, true, LIST_CERTIFICATE},
     {"tls", "key", read_tls_files, true, LIST_KEY},
     {"dns", "resolver", read_resolver, false, 0},
@@ -256,6 +260,9 @@ static const struct config_key keys[] = {
     {"proxy", "protocol", read_networks, true, SET_PROXIES},
     {"proxy", "xclient", read_networks, true, SET_XCLIENT},
     {"smtp", "subaddress_separator", read_separator, false, 0},
+    {"local", "domain", config_local_key, false, LOCAL_DOMAIN},
+    {"local", "trusted", config_local_key, true, LOCAL_TRUSTED},
+    {"local", "senders", config_local_key, true, LOCAL_SENDERS},
     {"relay", "port", config_relay_key, false, RELAY_PORT},
     {"relay", "https_port", config_relay_key, false, RELAY_HTTPS_PORT},
     {"relay", "hello", config_relay_key, false, RELAY_HELLO},
@@ -386,6 +393,7 @@ static struct config *config_new(void)
     c->sessions_per_address = 100;
     c->sessions_per_account = 100;
     c->subaddress_separator = "+";
+    config_local_defaults(c);
     config_quota_defaults(c);
     config_relay_defaults(c);
     return c;

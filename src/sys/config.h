@@ -6,6 +6,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/err.h"
+#include "sys/config_local.h"
 #include "sys/config_quota.h"
 #include "sys/config_relay.h"
 #include "text/ip_set.h"
@@ -19,6 +20,7 @@ enum listen_service {
     SERVICE_POP3,
     SERVICE_POP3S,
     SERVICE_LMTP,
+    SERVICE_LOCAL,
     SERVICE_COUNT
 };
 extern const char *const service_names[SERVICE_COUNT]; /* "smtp", "submission", … as in [listen] */
@@ -60,6 +62,8 @@ struct config {
     struct ip_set xclient; /* who may say XCLIENT on port 25 */
     /* [smtp] */
     const char *subaddress_separator;   /* default "+"; empty: off */
+    /* [local] */
+    struct config_local local;
     /* [relay], [route NAME] */
     struct config_relay relay;
 };

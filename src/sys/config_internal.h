@@ -34,6 +34,10 @@ bool config_is_ip(const char *host);
 enum status config_each_word(struct reader *r, const struct config_key *k, const char *value,
                              enum status (*take)(struct reader *, const struct config_key *, struct span));
 
+/* config_local.c */
+void config_local_defaults(struct config *c);
+enum status config_local_key(struct reader *r, const struct config_key *k, const char *value);
+enum local_key { LOCAL_DOMAIN, LOCAL_TRUSTED, LOCAL_SENDERS };
 /* config_quota.c */
 void config_quota_defaults(struct config *c);
 enum status config_quota_key(struct reader *r, const struct config_key *k, const char *value);

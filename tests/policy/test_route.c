@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "base/strbuf.h"
+#include "policy/local_sender.h"
 #include "policy/route.h"
 
 struct world {
@@ -406,6 +407,56 @@ static void a_route_leaves_little(void **state)
     }
 }
 
+/* ---- users of this machine ---------------------------------------------------------------------------------- */
+
+static void users_of_this_machine(void **state)
+{
+    struct world *w = *state;
+    static const char *trusted[] = {"www-data", "1003", NULL}, *nobody[] = {NULL};
+    static struct config_local_sender senders[] = {{"shop", "@shop.test"}, {"shop", "Info@example.test"}, {"1004", "x@y.test"}};
+    static const struct config_local said = {"example.test", trusted, senders, 3}, silent = {NULL, nobody, NULL, 0};
+    static const struct {
+        uint32_t uid;
+        const char *name;
+        const struct config_local *rules;
+        const char *local_part, *domain;
+        bool may;
+    } rows[] = {
+        {0, "root", &silent, "anybody", "anywhere.test", true},
+        {0, NULL, &silent, "anybody", "anywhere.test", true},
+        {33, "www-data", &said, "anybody", "anywhere.test", true},
+        {1003, NULL, &said, "anybody", "anywhere.test", true},
+        {33, "www-data", &silent, "anybody", "anywhere.test", false},
+        {1000, "carol", &said, "", "", true},
+        {1000, "carol", &said, "carol", "example.test", true},
+        {1000, "carol", &said, "CAROL", "Example.Test", true},
+        {1000, "carol", &said, "carol+tag", "example.test", true},
+        {1000, "carol", &said, "carol2", "example.test", false},
+        {1000, "carol", &said, "carol", "lists.example.test", false},
+        {1000, "alice", &said, "alice", "example.test", true}, /* the operator says that they are the same */
+        {1000, "carol", &said, "alice", "example.test", false},
+        {1001, "shop", &said, "any", "SHOP.test", true},
+        {1001, "shop", &said, "any", "sub.shop.test", false},
+        {1001, "shop", &said, "info", "example.test", true},
+        {1001, "shop", &said, "info2", "example.test", false},
+        {1004, NULL, &said, "x", "y.test", true},
+        {1004, NULL, &said, "1004", "example.test", false},
+        {1000, "carol", &silent, "carol", "example.test", true},    /* the hostname is a domain of ours; nobody is carol */
+        {1000, "alice", &silent, "alice", "example.test", false},   /* an account */
+        {1000, "info", &silent, "info", "example.test", false},     /* an alias */
+        {1000, "postmaster", &silent, "postmaster", "example.test", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct err err;
+        struct mailbox_address from = {span_cstr(rows[i].local_part), span_cstr(rows[i].domain)};
+        struct local_caller who = {rows[i].uid, rows[i].name};
+        bool may = !rows[i].may;
+        assert_int_equal(local_may_send_as(&who, rows[i].rules, "example.test", w->directory, &w->arena, &from, "+", &may, &err), ST_OK);
+        if (may != rows[i].may)
+            fail_msg("row %zu: %s@%s", i, rows[i].local_part, rows[i].domain);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -418,6 +469,7 @@ int main(void)
         TEST(postmaster),
         TEST(a_server_without_domains_takes_nothing),
         TEST(send_as),
+        TEST(users_of_this_machine),
         TEST(depth_is_bounded),
         TEST(targets_are_bounded),
         TEST(a_route_leaves_little),

@@ -142,3 +142,9 @@ void fake_close(struct session *s)
     strbuf_free(&s->in);
     strbuf_free(&s->out);
 }
+
+bool session_peer_uid(const struct session *s, uint32_t *uid)
+{
+    *uid = s->uid;
+    return s->has_uid;
+}

@@ -19,6 +19,8 @@ struct session {
     int64_t paused_ms; /* all pauses together */
     int64_t idle_ms;
     unsigned starttls;
+    bool has_uid;
+    uint32_t uid;
 };
 
 void fake_open(struct session *s, const struct protocol *p, void *app, const char *peer_address);

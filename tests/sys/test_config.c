@@ -85,7 +85,7 @@ static void test_defaults(void **state)
     config_free(&c);
 }
 
-/* In unix_path form only LMTP. */
+/* In unix_path form only LMTP and local. */
 static void test_unix_path(void **state)
 {
     (void)state;
@@ -93,6 +93,27 @@ static void test_unix_path(void **state)
     assert_int_equal(parse("[server]\nhostname = a.test\ndata = d\n[listen]\nlmtp = /run/lmtp.sock\n", &c), ST_OK);
     assert_string_equal(c->listen[0].unix_path, "/run/lmtp.sock");
     assert_null(c->listen[0].host);
+    config_free(&c);
+}
+
+static void test_local(void **state)
+{
+    (void)state;
+    struct config *c;
+    assert_int_equal(parse("[server]\nhostname = a.test\ndata = d\n[listen]\nlocal = /run/local.sock\n"
+                           "[local]\ndomain = Example.TEST\ntrusted = www-data\n  1001\n"
+                           "senders = shop=@B\xc3\xbc" "cher.test shop=info@Example.test\n",
+                           &c),
+                     ST_OK);
+    assert_int_equal(c->listen[0].service, SERVICE_LOCAL);
+    assert_string_equal(c->local.domain, "example.test");
+    assert_string_equal(c->local.trusted[0], "www-data");
+    assert_string_equal(c->local.trusted[1], "1001");
+    assert_null(c->local.trusted[2]);
+    assert_int_equal(c->local.sender_count, 2);
+    assert_string_equal(c->local.senders[0].user, "shop");
+    assert_string_equal(c->local.senders[0].address, "@xn--bcher-kva.test");
+    assert_string_equal(c->local.senders[1].address, "info@example.test");
     config_free(&c);
 }
 
@@ -120,6 +141,14 @@ static void test_mistakes(void **state)
         {SERVER "[listen]\nimap = /run/imap\n", "tassis.conf:5: "},
         {SERVER "[listen]\nimap = 127.0.0.1:1\nimaps = 127.0.0.1:1\n",
          "tassis.conf:6: imaps: 127.0.0.1:1 is already used by imap"},
+        {SERVER "[listen]\nlocal = 127.0.0.1:25\n", "tassis.conf:5: local: '127.0.0.1:25' is not the path of a socket"},
+        {SERVER "[local]\ndomain = -\n", "tassis.conf:5: "},
+        {SERVER "[local]\ntrusted = a:b\n", "tassis.conf:5: "},
+        {SERVER "[local]\ntrusted = a@b\n", "tassis.conf:5: "},
+        {SERVER "[local]\nsenders = shop\n", "is not USER=ADDRESS or USER=@DOMAIN"},
+        {SERVER "[local]\nsenders = =a@b.test\n", "is not USER=ADDRESS or USER=@DOMAIN"},
+        {SERVER "[local]\nsenders = shop=\n", "is not USER=ADDRESS or USER=@DOMAIN"},
+        {SERVER "[local]\nsenders = shop=@\n", "is not USER=ADDRESS or USER=@DOMAIN"},
         {SERVER "[tls]\ncertificate = a\n", "as many keys as certificates"},
         {SERVER "[auth]\nplaintext = always\n", "tassis.conf:5: plaintext: 'always' is neither never nor loopback"},
         {SERVER "[limits]\nmessage_size = 2G\n", "tassis.conf:5: "},
@@ -205,6 +234,7 @@ int main(void)
         cmocka_unit_test(test_whole),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_unix_path),
+        cmocka_unit_test(test_local),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_long_line_and_nul),
         cmocka_unit_test(test_many_ports),
