@@ -45,6 +45,7 @@ enum status cli_directory(struct cli *c, struct directory **out, struct err *err
 struct credentials;
 enum status cli_credentials(struct cli *c, struct credentials **out, struct err *err); /* as the role vault from here */
 enum status account_import(struct cli *c, struct err *err);                            /* cli_import.c */
+enum status account_quota_command(struct cli *c, struct err *err);                     /* cli_quota.c */
 
 /* Prints a list: JSON as it is, else each object's values in the order of `keys`, separated by tabs. Takes the
  * reference. */

@@ -220,6 +220,8 @@ const struct cli_command account_commands[] = {
     {"account", "import", "", 0, 0, account_import, "many accounts: \"ADDRESS VERIFIER\" lines on stdin"},
     {"account", "list", "[DOMAIN]", 0, 1, account_list, "the accounts"},
     {"account", "show", "ADDRESS", 1, 1, account_show, "one account, with the aliases that lead to it"},
+    {"account", "quota", "ADDRESS [RESOURCE=LIMIT…]", 1, 1 + 3, account_quota_command,
+     "what it holds and may hold; storage=2G messages=none mailboxes=default"},
     {"account", "passwd", "ADDRESS", 1, 1, account_passwd, "another password"},
     {"account", "remove", "ADDRESS", 1, 1, account_remove, "with all its mail"},
     {0},

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "policy/srs.h"
 #include "smtp/onward.h"
+#include "smtp/room.h"
 #include "smtp/success.h"
 #include "smtp/trace.h"
 #include "text/mime_convert.h"
@@ -113,13 +114,15 @@ static bool collect(struct work *w)
     return true;
 }
 
-static void job_failed(struct job *j, const struct err *err)
+static void job_failed(const struct work *w, struct job *j, const struct err *err)
 {
     j->err = *err;
     j->code = smtp_code_of(err->status);
     if (err->status == ST_DENIED ||
         err->status == ST_STATE) /* of our files, not of the mail: the operator can mend it */
         j->code = smtp_code_of(ST_IO);
+    else if (err->status == ST_QUOTA)
+        j->code = room_code(w->d->app);
 }
 
 static bool is_loop(const struct work *w, struct span address)
@@ -234,7 +237,7 @@ static enum status outside(struct work *w, struct err *err)
             return st;
         for (size_t k = i; st != ST_OK && k < w->count; k++)
             if (is_outside_by(&w->jobs[k], by))
-                job_failed(&w->jobs[k], err);
+                job_failed(w, &w->jobs[k], err);
     }
     return ST_OK;
 }
@@ -318,7 +321,7 @@ static void local(struct work *w, struct job *j)
         return;
     }
     if (deliver_to(w, j, &uid, &err) != ST_OK) {
-        job_failed(j, &err);
+        job_failed(w, j, &err);
         smtp_log_begin(w->d->session, &l, LOG_WARN, "not-delivered");
         log_span(&l, "to", j->address);
         log_err(&l, &err);

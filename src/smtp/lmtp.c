@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "policy/srs.h"
 #include "smtp/deliver.h"
+#include "smtp/room.h"
 #include "smtp/smtp.h"
 #include "smtp/trace.h"
 #include "base/banned.h"
@@ -55,6 +56,8 @@ static bool lmtp_recipient(struct smtp *sm, struct smtp_recipient *r)
     switch (route_address(app->directory, &sm->transaction->arena, &r->address, app->subaddress_separator, &r->route,
                           &err)) {
     case ST_OK:
+        if (!room_for(sm, app, r))
+            return false;
         smtp_reply(sm, 250, "2.1.5", "Recipient ok");
         return true;
     case ST_DENIED:

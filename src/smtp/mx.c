@@ -99,7 +99,7 @@ static bool mx_recipient(struct smtp *sm, struct smtp_recipient *r)
     }
     pass_on(sm, said);
     smtp_log_refused(sm, r->text, said->code, said->text);
-    if (smtp_reply_is_permanent(said))
+    if (said->code == 550) /* a full mailbox is not an unknown one */
         count_unknown(sm);
     return false;
 }

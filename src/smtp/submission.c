@@ -7,6 +7,7 @@
  */
 #include "base/mem.h"
 #include "smtp/deliver.h"
+#include "smtp/room.h"
 #include "smtp/smtp.h"
 #include "smtp/submission.h"
 #include "smtp/trace.h"
@@ -74,6 +75,8 @@ bool submission_recipient(struct smtp *sm, struct smtp_recipient *r)
     switch (route_address(app->directory, &sm->transaction->arena, &r->address, app->subaddress_separator, &r->route,
                           &err)) {
     case ST_OK:
+        if (!room_for(sm, app, r))
+            return false;
         break;
     case ST_DENIED:
         if (!route_outside(sm, r))

@@ -13,6 +13,7 @@
 #pragma once
 #include <stdint.h>
 #include "base/err.h"
+#include "base/span.h"
 
 enum quota_resource { QUOTA_STORAGE, QUOTA_MESSAGES, QUOTA_MAILBOXES, QUOTA_RESOURCES };
 
@@ -34,7 +35,11 @@ struct store;
 struct account;
 /* The default, from now on; at first QUOTA_NONE of all. */
 void store_set_quota(struct store *s, const struct quota *limits);
+/* What the account with this canonical address may hold. ST_NOTFOUND. */
+enum status account_limits(struct store *s, struct span address, struct quota *out, struct err *err);
 /* What the account holds after the last commit, and what it may hold: numbers or QUOTA_NONE. */
 enum status account_quota(struct account *a, struct quota *held, struct quota *limits, struct err *err);
 /* What is known before a message comes: ST_QUOTA where the account cannot take one of so many octets (0: of any). */
 enum status account_has_room(struct account *a, uint64_t octets, struct err *err);
+/* The same of the account with this canonical address, whose file is only opened where it has a limit. */
+enum status store_has_room(struct store *s, struct span address, uint64_t octets, struct err *err);

@@ -28,6 +28,7 @@
     A closes                              the client closes
     A is closed                           the server closes
     deliver one to owner                  a message comes in on port 25
+    limits of owner: messages=1           what the account may hold, as "tassis account quota" sets it
 
 <owner> and <owner.password> are the account's. In patterns \\r\\n stands for a line end within a response; %one for a message's literal.
 """
@@ -157,6 +158,8 @@ class Script:
                 self.open(name, rest)
             case ["deliver", message, "to", name]:
                 self.accounts[name].receive(self.messages[message])
+            case ["limits", "of", name, *limits]:
+                self.server.cli("account", "quota", self.accounts[name.rstrip(":")].address, *limits)
             case [name, "gets"]:
                 self.gets(self.sessions[name], step.lines)
             case [name, "is", "silent"]:

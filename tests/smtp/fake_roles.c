@@ -12,12 +12,14 @@
 #include "base/mem.h"
 #include "fake_session.h"
 #include "policy/route.h"
+#include "store/quota.h"
 #include "sys/channel.h"
 
 struct fake_mail fake_delivered[FAKE_MAIL_MAX], fake_queued[FAKE_MAIL_MAX];
 size_t fake_delivered_count, fake_queued_count;
 unsigned fake_prepared;
-const char *fake_broken_account;
+const char *fake_broken_account, *fake_full_account;
+uint64_t fake_room;
 bool fake_queue_is_broken;
 bool fake_may_login;
 char fake_handed_tag[64];
@@ -32,7 +34,7 @@ void fake_reset(void)
     memset(fake_delivered, 0, sizeof fake_delivered);
     memset(fake_queued, 0, sizeof fake_queued);
     fake_delivered_count = fake_queued_count = 0;
-    fake_broken_account = NULL;
+    fake_broken_account = fake_full_account = NULL;
     fake_queue_is_broken = false;
     fake_may_login = true;
     fake_handed_tag[0] = '\0';
@@ -142,6 +144,19 @@ void account_free(struct account **a)
     *a = NULL;
 }
 
+static enum status check_room(struct span address, uint64_t octets, struct err *err)
+{
+    if (fake_full_account && span_eq(address, span_cstr(fake_full_account)) && (octets ? octets : 1) > fake_room)
+        return err_set(err, ST_QUOTA, "the account has no space left");
+    return ST_OK;
+}
+
+enum status store_has_room(struct store *s, struct span address, uint64_t octets, struct err *err)
+{
+    (void)s;
+    return check_room(address, octets, err);
+}
+
 /* The parsed forms that come with a message must be those of exactly this message. */
 enum status message_deliver(struct account *account, struct span mailbox, const struct content *c,
                             struct mail_date received, uint32_t *uid, struct err *err)
@@ -150,6 +165,7 @@ enum status message_deliver(struct account *account, struct span mailbox, const 
     assert(span_eq(mailbox, SPAN("INBOX")));
     if (fake_broken_account && strcmp(account->address, fake_broken_account) == 0)
         return err_set(err, ST_TEMPORARY, "account is busy");
+    TRY(check_room(span_cstr(account->address), c->raw.len, err));
     AUTO_ARENA a = ARENA_INIT;
     struct content again;
     content_prepare(&a, c->raw, &again);

@@ -18,6 +18,8 @@ extern struct fake_mail fake_delivered[FAKE_MAIL_MAX], fake_queued[FAKE_MAIL_MAX
 extern size_t fake_delivered_count, fake_queued_count;
 extern unsigned fake_prepared;          /* how often content_prepare() ran */
 extern const char *fake_broken_account; /* store_begin() of this one fails temporarily */
+extern const char *fake_full_account;   /* has room for a message of fake_room octets */
+extern uint64_t fake_room;
 extern bool fake_queue_is_broken;
 extern bool fake_may_login;
 extern char fake_handed_tag[64];

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "base/strbuf.h"
+#include "smtp/session.h"
 #include "sys/config_relay.h"
 #include "fake_roles.h"
 #include "fake_session.h"
@@ -493,6 +494,73 @@ static void test_notifications(void **state)
     mail_app.relay_channel = -1;
 }
 
+/* A full account is said at RCPT where it is known then, else at the message's end; when_full says for how long. */
+static void test_full_accounts(void **state)
+{
+    (void)state;
+    static const struct config_quota refuse = {.is_permanent = true};
+    struct session s;
+#define TO_ALICE(size) "MAIL FROM:<a@outside.test>" size "\r\nRCPT TO:<alice@example.test>\r\n"
+    for (int is_permanent = 0; is_permanent < 2; is_permanent++) {
+        mail_app.quota = is_permanent ? &refuse : NULL;
+        const char *why = is_permanent ? "552 5.2.2 " : "452 4.2.2 ";
+        fake_reset();
+        fake_full_account = "alice@example.test";
+        fake_room = 0;
+        fake_open(&s, &lmtp_protocol, &mail_app, "");
+        fake_put(&s, SPAN(LHLO TO_ALICE("")), 0);
+        assert_true(span_find(strbuf_span(&s.out), span_cstr(why), 0) != SPAN_NPOS);
+        strbuf_clear(&s.out);
+        fake_room = 10;
+        fake_put(&s, SPAN("RSET\r\n" TO_ALICE(" SIZE=11")), 0);
+        assert_true(span_find(strbuf_span(&s.out), span_cstr(why), 0) != SPAN_NPOS);
+        strbuf_clear(&s.out);
+        fake_put(&s, SPAN("RSET\r\n" TO_ALICE(" SIZE=10") TEXT), 0); /* it is larger than it said */
+        assert_true(span_find(strbuf_span(&s.out), SPAN("250 2.1.5 "), 0) != SPAN_NPOS);
+        assert_true(span_find(strbuf_span(&s.out), span_cstr(why), 0) != SPAN_NPOS);
+        assert_int_equal(fake_delivered_count, 0);
+        fake_close(&s);
+    }
+    mail_app.quota = NULL;
+
+    /* Who leads to others too is taken; what the full one cannot have waits in the queue. */
+    fake_reset();
+    fake_full_account = "alice@example.test";
+    fake_room = 0;
+    mail_app.relay_channel = fake_service_start(&queue_in_protocol, &relay_app);
+    fake_open(&s, &lmtp_protocol, &mail_app, "");
+    fake_put(&s, SPAN(LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<team@example.test>\r\n" TEXT), 0);
+    assert_true(span_ends(strbuf_span(&s.out), SPAN("250 2.0.0 Delivered\r\n")));
+    assert_int_equal(fake_delivered_count, 1);
+    assert_int_equal(fake_queued_count, 1);
+    assert_string_equal(fake_queued[0].to, "alice@example.test");
+    fake_close(&s);
+    fake_service_stop();
+    mail_app.relay_channel = -1;
+}
+
+/* A mailbox that is full is not one that somebody guesses at. */
+static void test_full_accounts_are_known(void **state)
+{
+    (void)state;
+    static const struct config_quota refuse = {.is_permanent = true};
+    struct session s;
+    fake_reset();
+    fake_full_account = "alice@example.test";
+    fake_room = 0;
+    mail_app.quota = &refuse;
+    mx_app.mail = smtp_pool_new(fake_service_start(&lmtp_protocol, &mail_app), mx_app.hostname, true);
+    fake_open(&s, &smtp_mx_protocol, &mx_app, "192.0.2.1");
+    fake_put(&s, SPAN("EHLO x.test\r\nMAIL FROM:<a@outside.test>\r\n"), 0);
+    for (int i = 0; i < SMTP_UNKNOWN_MAX + 1; i++)
+        fake_put(&s, SPAN("RCPT TO:<alice@example.test>\r\n"), 0);
+    assert_true(span_ends(strbuf_span(&s.out), SPAN("552 5.2.2 The mailbox is full\r\n")));
+    fake_close(&s);
+    smtp_pool_free(&mx_app.mail);
+    fake_service_stop();
+    mail_app.quota = NULL;
+}
+
 static void submission_open(struct session *s)
 {
     static const struct protocol none = {.start = NULL};
@@ -642,6 +710,8 @@ int main(void)
         cmocka_unit_test(test_lmtp),
         cmocka_unit_test(test_loops),
         cmocka_unit_test(test_forwarding_and_partial_failure),
+        cmocka_unit_test(test_full_accounts),
+        cmocka_unit_test(test_full_accounts_are_known),
         cmocka_unit_test(test_notifications),
         cmocka_unit_test(test_submission),
         cmocka_unit_test(test_mx),

@@ -29,27 +29,33 @@ void store_set_quota(struct store *s, const struct quota *limits)
         atomic_store(&s->quota_default[i], limits->of[i]);
 }
 
-static enum status limits_of(const struct account *a, struct quota *out, struct err *err)
+/* Of the account with this address and, where it is not 0, this id. */
+static enum status limits_of(struct store *s, struct span address, uint64_t id, struct quota *out, struct err *err)
 {
     AUTO_ARENA arena = ARENA_INIT;
-    struct address_entry entry;
-    size_t at = span_rfind_byte(a->address, '@');
-    TRY(directory_lookup(a->store->directory, &arena, span_take(a->address, at), span_skip(a->address, at + 1), &entry,
-                         err));
-    if (entry.kind != ADDRESS_ACCOUNT || entry.account_id != a->id)
+    struct address_entry entry = {.kind = ADDRESS_NONE};
+    size_t at = span_rfind_byte(address, '@');
+    if (at != SPAN_NPOS)
+        TRY(directory_lookup(s->directory, &arena, span_take(address, at), span_skip(address, at + 1), &entry, err));
+    if (entry.kind != ADDRESS_ACCOUNT || (id && entry.account_id != id))
         return err_set(err, ST_NOTFOUND, "no such account");
     for (int i = 0; i < QUOTA_RESOURCES; i++) {
         uint64_t limit = entry.quota.of[i];
-        out->of[i] = limit == QUOTA_DEFAULT ? atomic_load(&a->store->quota_default[i]) : limit;
+        out->of[i] = limit == QUOTA_DEFAULT ? atomic_load(&s->quota_default[i]) : limit;
     }
     if (out->of[QUOTA_MAILBOXES] > MAILBOXES_MAX) /* RFC 9208 §3.2: limits of the system are told too */
         out->of[QUOTA_MAILBOXES] = MAILBOXES_MAX;
     return ST_OK;
 }
 
+enum status account_limits(struct store *s, struct span address, struct quota *out, struct err *err)
+{
+    return limits_of(s, address, 0, out, err);
+}
+
 enum status account_quota(struct account *a, struct quota *held, struct quota *limits, struct err *err)
 {
-    TRY(limits_of(a, limits, err));
+    TRY(limits_of(a->store, a->address, a->id, limits, err));
     for (int i = 0; i < QUOTA_RESOURCES; i++)
         held->of[i] = atomic_load(&a->held[i]);
     return ST_OK;
@@ -80,6 +86,17 @@ enum status account_has_room(struct account *a, uint64_t octets, struct err *err
     const int64_t growth[QUOTA_RESOURCES] = {[QUOTA_STORAGE] = octets ? (int64_t)octets : 1, [QUOTA_MESSAGES] = 1};
     TRY(account_quota(a, &held, &limits, err));
     return fits(&held, &limits, growth, err);
+}
+
+enum status store_has_room(struct store *s, struct span address, uint64_t octets, struct err *err)
+{
+    struct quota limits;
+    AUTO(account) a = NULL;
+    TRY(account_limits(s, address, &limits, err));
+    if (limits.of[QUOTA_STORAGE] == QUOTA_NONE && limits.of[QUOTA_MESSAGES] == QUOTA_NONE)
+        return ST_OK;
+    TRY(account_open(s, address, &a, err));
+    return account_has_room(a, octets, err);
 }
 
 /* What a mailbox that is gone held, its rows have been taken from it before. */
