@@ -166,7 +166,7 @@ static void unpin(struct fetch_job *job)
 
 static void pin(struct imap *im, struct fetch_job *job, const struct view_message *m, struct txn **txn)
 {
-    if (job->ready_count == job->what.count || m->size <= FETCH_STREAM_BYTES)
+    if (job->ready_count == job->what.count || m->size <= SECTION_PIECE_BYTES)
         return;
     if (*txn)
         txn_free(txn);

@@ -4,13 +4,11 @@
  */
 #pragma once
 #include "imap/session.h"
+#include "store/section.h"
 #include "text/codec.h"
 #include "text/imap_fetch_args.h"
 
 enum {
-    FETCH_STREAM_BYTES =
-        256 * 1024, /* of a body in one read, which ends at a multiple of it, as the store's chunks do */
-    FETCH_HEADER_BYTES_MAX = 1024 * 1024, /* of a header whose fields are picked; what lies behind is not looked at */
     FETCH_READY_BYTES_MAX = 16 * 1024 * 1024, /* of all that is written at once for a message */
     FETCH_SEEN_MESSAGES = 1000,               /* at most so many get \Seen ahead of being sent */
     FETCH_SEEN_BYTES = 4 * 1024 * 1024        /* or messages of this size together */
@@ -109,7 +107,6 @@ enum status fetch_locate(const struct fetch_source *src, const struct fetch_item
                          struct err *err);
 /* The same without the partial, and for any item with a section as if it were BODY[…]. */
 struct fetch_octets fetch_locate_whole(const struct fetch_source *src, const struct fetch_item *item);
-void fetch_apply_partial(const struct fetch_item *item, struct fetch_octets *o);
 
 /* fetch_binary.c (RFC 3516) */
 /* As fetch_locate(), for FETCH_BINARY and FETCH_BINARY_SIZE. Reads as much as is needed to know the size. */

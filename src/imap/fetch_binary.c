@@ -17,7 +17,7 @@ static enum status next_piece(struct fetch_decoding *d, struct txn *txn, content
 {
     AUTO_STRBUF encoded = STRBUF_INIT;
     const struct fetch_octets *o = &d->octets;
-    uint64_t at = o->offset + d->done, want = FETCH_STREAM_BYTES - at % FETCH_STREAM_BYTES;
+    uint64_t at = o->offset + d->done, want = SECTION_PIECE_BYTES - at % SECTION_PIECE_BYTES;
     bool is_plain = o->encoding != MIME_BASE64 && o->encoding != MIME_QP;
     *is_more = !d->is_ended;
     if (d->is_ended)
@@ -101,7 +101,7 @@ enum status fetch_locate_binary(const struct fetch_source *src, const struct fet
         return err_set(err, ST_UNSUPPORTED, "the part's transfer encoding is unknown");
     bool is_encoded = out->encoding == MIME_BASE64 || out->encoding == MIME_QP;
     if (!is_encoded)
-        fetch_apply_partial(item, out);
+        section_cut(item, &out->offset, &out->size);
     out->encoded_size = out->size;
     out->skip = is_encoded && item->is_partial ? item->offset : 0;
     if (!is_encoded && item->kind == FETCH_BINARY_SIZE)

@@ -29,7 +29,7 @@ unsigned fetch_forms_of(const struct fetch_item *item)
     case FETCH_SECTION:
     case FETCH_BINARY:
     case FETCH_BINARY_SIZE:
-        return item->depth ? CONTENT_PARTS : 0;
+        return section_forms(item);
     default:
         return 0;
     }
@@ -43,28 +43,9 @@ enum status fetch_source_load(struct fetch_source *src, unsigned forms, struct e
 
 struct fetch_octets fetch_locate_whole(const struct fetch_source *src, const struct fetch_item *item)
 {
-    struct fetch_octets o = {.exists = true};
-    if (item->depth)
-        o.exists = mime_section_range(&src->parts, item->numbers, item->depth, item->section, &o.offset, &o.size);
-    else if (item->section == MIME_SECTION_HEADER)
-        o.size = src->forms.header_size;
-    else if (item->section == MIME_SECTION_TEXT)
-        o = (struct fetch_octets){true, src->forms.header_size, src->forms.size - src->forms.header_size};
-    else
-        o.size = src->forms.size;
+    struct fetch_octets o = {0};
+    o.exists = section_range(&src->forms, &src->parts, item, &o.offset, &o.size);
     return o;
-}
-
-/* "<origin.size>": what lies beyond the end is cut off, an origin beyond it gives nothing. */
-void fetch_apply_partial(const struct fetch_item *item, struct fetch_octets *o)
-{
-    if (!item->is_partial)
-        return;
-    uint64_t skip = item->offset < o->size ? item->offset : o->size;
-    o->offset += skip;
-    o->size -= skip;
-    if (o->size > item->size)
-        o->size = item->size;
 }
 
 enum status fetch_locate(const struct fetch_source *src, const struct fetch_item *item, struct fetch_octets *out,
@@ -73,7 +54,7 @@ enum status fetch_locate(const struct fetch_source *src, const struct fetch_item
     if (item->kind == FETCH_BINARY)
         return fetch_locate_binary(src, item, out, err);
     *out = fetch_locate_whole(src, item);
-    fetch_apply_partial(item, out);
+    section_cut(item, &out->offset, &out->size);
     return ST_OK;
 }
 
@@ -85,28 +66,6 @@ static void replace_nuls(char *p, size_t len)
 }
 
 /* ---- header fields -------------------------------------------------------------------------------------------- */
-
-static bool is_named(const struct fetch_item *item, struct span name)
-{
-    for (size_t i = 0; i < item->field_count; i++)
-        if (span_ieq(item->fields[i], name))
-            return true;
-    return false;
-}
-
-/* The fields wanted, each as it stands, and the empty line. */
-static void select_fields(const struct fetch_item *item, struct span block, struct strbuf *out)
-{
-    struct header_field f;
-    for (size_t at = 0; header_next(block, &at, &f);) {
-        if (is_named(item, f.name) != (item->fields_mode == FETCH_FIELDS_ONLY))
-            continue;
-        strbuf_add(out, f.whole);
-        if (!span_ends(f.whole, SPAN("\n")))
-            strbuf_add_cstr(out, "\r\n");
-    }
-    strbuf_add_cstr(out, "\r\n");
-}
 
 static void write_literal(struct span s, struct strbuf *out)
 {
@@ -132,12 +91,12 @@ enum status fetch_write_fields(const struct fetch_source *src, const struct fetc
         strbuf_add_cstr(out, "NIL");
         return ST_OK;
     }
-    if (o.size > FETCH_HEADER_BYTES_MAX)
-        o.size = FETCH_HEADER_BYTES_MAX;
+    if (o.size > SECTION_HEADER_BYTES_MAX)
+        o.size = SECTION_HEADER_BYTES_MAX;
     TRY(content_read(src->txn, src->message->content, o.offset, o.size, &block, err));
-    select_fields(item, strbuf_span(&block), &fields);
+    fetch_select_fields(item, strbuf_span(&block), &fields);
     o = (struct fetch_octets){true, 0, fields.len};
-    fetch_apply_partial(item, &o);
+    section_cut(item, &o.offset, &o.size);
     write_literal(span_slice(strbuf_span(&fields), (size_t)o.offset, (size_t)(o.offset + o.size)), out);
     return ST_OK;
 }
@@ -175,7 +134,7 @@ static enum status send_piece(struct fetch_job *job, struct txn *txn, struct str
         job->left -= out->len - start;
         return ST_OK;
     }
-    uint64_t want = FETCH_STREAM_BYTES - job->offset % FETCH_STREAM_BYTES;
+    uint64_t want = SECTION_PIECE_BYTES - job->offset % SECTION_PIECE_BYTES;
     if (want > job->left)
         want = job->left;
     TRY(content_read(txn, job->message->content, job->offset, want, out, err));

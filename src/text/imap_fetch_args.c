@@ -3,6 +3,7 @@
  * their own.
  */
 #include "text/imap_fetch_args.h"
+#include "text/header.h"
 #include "text/imap_structure.h"
 #include "base/banned.h"
 
@@ -369,4 +370,25 @@ enum status fetch_modifiers_parse(struct imap_args *args, struct fetch_modifiers
     if (out->is_vanished_wanted && !out->has_changed_since)
         return err_set(err, ST_SYNTAX, "VANISHED needs CHANGEDSINCE");
     return ST_OK;
+}
+
+static bool is_named(const struct fetch_item *item, struct span name)
+{
+    for (size_t i = 0; i < item->field_count; i++)
+        if (span_ieq(item->fields[i], name))
+            return true;
+    return false;
+}
+
+void fetch_select_fields(const struct fetch_item *item, struct span block, struct strbuf *out)
+{
+    struct header_field f;
+    for (size_t at = 0; header_next(block, &at, &f);) {
+        if (is_named(item, f.name) != (item->fields_mode == FETCH_FIELDS_ONLY))
+            continue;
+        strbuf_add(out, f.whole);
+        if (!span_ends(f.whole, SPAN("\n")))
+            strbuf_add_cstr(out, "\r\n");
+    }
+    strbuf_add_cstr(out, "\r\n");
 }

@@ -74,5 +74,7 @@ enum status fetch_args_parse(struct imap_args *args, struct fetch_args *out, str
 enum status fetch_modifiers_parse(struct imap_args *args, struct fetch_modifiers *out, struct err *err);
 /* Adds an item that has no section, unless it is there. */
 void fetch_args_add(struct arena *a, struct fetch_args *f, enum fetch_kind kind);
+/* Of a header block the fields that HEADER.FIELDS or HEADER.FIELDS.NOT wants, each as it stands, and the empty line. */
+void fetch_select_fields(const struct fetch_item *item, struct span block, struct strbuf *out);
 /* Whether one of the items is of that kind. */
 bool fetch_args_has(const struct fetch_args *f, enum fetch_kind kind);
