@@ -4,104 +4,23 @@
  *
  * Comes in steps, because messages are not kept with the command: imap_append_read() reads what stands before each
  * message and says whether it is welcome, so that a client learns of a missing mailbox or a message too large before it
- * has sent it; imap_append_finish() stores them all in one transaction once the last is here. "OK" means that they are
- * on the disk.
+ * has sent it (append_read.c); imap_append_finish() stores them all in one transaction once the last is here. "OK"
+ * means that they are on the disk.
  *
  * A client that does not wait for answers shares flushes: where the whole next APPEND into the same mailbox is in the
  * buffer already, an APPEND waits for it (im->waiting), and one transaction stores the run. None of them is answered
  * before that, and nothing waits for the client: the run ends with the buffer.
  */
-#include <stdlib.h>
-#include "base/clock.h"
-#include "base/mem.h"
+#include "imap/append.h"
 #include "imap/commands.h"
-#include "imap/internal.h"
 #include "imap/message_set.h"
 #include "imap/place.h"
-#include "store/quota.h"
-#include "sys/body.h"
 #include "text/mime_convert.h"
 #include "base/banned.h"
 
-enum {
-    APPEND_MESSAGES_MAX = 1000,             /* of one command */
-    APPEND_OCTETS_MAX = 256u * 1024 * 1024, /* of them together, where one may not be larger */
-    APPEND_RUN_MAX = 64,                    /* commands that share a transaction */
-};
+enum { APPEND_RUN_MAX = 64 /* commands that share a transaction */ };
 
-/* Flags are in the call's arena, which lives as long. */
-struct append_message {
-    struct append_message *next;
-    struct imap_flags flags;
-    struct mail_date received;
-    struct body *body;
-    struct content content;
-    bool is_binary; /* came as a literal8: may have NULs */
-};
-
-struct imap_append {
-    struct imap_append *next; /* in im->waiting */
-    struct imap_call *call;   /* of one that waits: owned */
-    struct span mailbox;
-    struct append_message *first, **end;
-    struct append_message *current; /* whose octets come in */
-    unsigned count;
-    uint64_t octets;
-    bool is_in_utf8;               /* ")" is to come */
-    const struct seqset *replaced; /* REPLACE's uid; else NULL */
-    uint32_t uidvalidity;          /* once stored */
-    struct seqset *uids;
-};
-
-static struct imap_append *append_new(struct imap *im)
-{
-    struct imap_append *append = mem_alloc(sizeof *append);
-    append->end = &append->first;
-    im->append = append;
-    return append;
-}
-
-void imap_append_free(struct imap_append **ap)
-{
-    for (struct imap_append *append = *ap, *next; append; append = next) {
-        next = append->next;
-        for (struct append_message *m = append->first, *behind; m; m = behind) {
-            behind = m->next;
-            body_free(&m->body);
-            free(m);
-        }
-        imap_call_free(&append->call);
-        free(append);
-    }
-    *ap = NULL;
-}
-
-/* ---- reading -------------------------------------------------------------------------------------------------- */
-
-/* [SP flag-list] [SP date-time] SP, up to the literal; also "UTF8 (", of which the literal is a part. */
-static enum status read_message(struct imap_args *args, struct imap_append *append, struct append_message *m,
-                                struct err *err)
-{
-    if (args_next_is(args, '(')) {
-        TRY(args_flags(args, false, &m->flags, err));
-        TRY(args_sp(args, err));
-    }
-    m->received = (struct mail_date){.utc = clock_wall_ms() / 1000};
-    if (args_next_is(args, '"')) {
-        TRY(args_date_time(args, &m->received, err));
-        TRY(args_sp(args, err));
-    }
-    if (args_take_word(args, "UTF8")) {
-        TRY(args_sp(args, err));
-        TRY(args_char(args, '(', err));
-        if (!m->is_binary)
-            return args_expected(args, "a literal8", err);
-        append->is_in_utf8 = true;
-    }
-    return args_at_end(args) ? ST_OK : args_expected(args, "the message as a literal", err);
-}
-
-static enum status find_mailbox(struct txn *t, struct imap_call *call, struct span name, struct mailbox *m,
+enum status append_find_mailbox(struct txn *t, struct imap_call *call, struct span name, struct mailbox *m,
                                 struct err *err)
 {
     TRY(mailbox_find(t, name, &call->arena, m, err));
@@ -111,75 +30,24 @@ static enum status find_mailbox(struct txn *t, struct imap_call *call, struct sp
     return err_set(err, ST_DENIED, "this name only holds other mailboxes");
 }
 
-static enum status check_mailbox(struct imap *im, struct imap_call *call, struct span name, struct err *err)
-{
-    AUTO_PLACE place = {0};
-    AUTO(txn) txn = NULL;
-    struct mailbox m;
-    TRY(imap_place_find(im, call, name, ACL_INSERT, &place, err));
-    TRY(imap_place_begin(im, &place, TXN_READ, &txn, err));
-    TRY(find_mailbox(txn, call, place.name, &m, err));
-    /* A client need not send what cannot be kept. REPLACE makes room, so only its transaction knows. */
-    return im->append->replaced ? ST_OK : account_has_room(place.account, im->append->octets, err);
-}
+/* ---- the commands ---------------------------------------------------------------------------------------------- */
 
-static enum status check_size(struct imap *im, struct imap_call *call, const struct imap_append *append, uint64_t size,
-                              struct err *err)
+/* What stands before the first message's literal, or the whole command where there is none: all parts are URLs. */
+static enum status begin(struct imap *im, struct imap_call *call, const struct seqset *replaced, struct err *err)
 {
-    uint64_t max = imap_mail_app(im)->message_size_max;
-    uint32_t count_max = imap_save_limit(im);
-    if (!count_max || count_max > APPEND_MESSAGES_MAX)
-        count_max = APPEND_MESSAGES_MAX;
-    if (size > max || size > MESSAGE_SIZE_MAX) {
-        call->no_code = "TOOBIG";
-        return err_set(err, ST_LIMIT, "the message is larger than %llu octets", (unsigned long long)max);
-    }
-    if (size == 0) /* RFC 3502 §6.3.11: the client takes the whole command back */
-        return err_set(err, ST_UNSUPPORTED, "a message of no octets is not kept");
-    uint64_t all_max = max > APPEND_OCTETS_MAX ? max : APPEND_OCTETS_MAX;
-    if (append->count >= count_max || append->octets + size > all_max) {
-        call->no_code = "TOOBIG";
-        return err_set(err, ST_LIMIT, "too much for one command");
-    }
-    return ST_OK;
-}
-
-static enum status begin_message(struct imap *im, struct imap_call *call, struct imap_args *args, struct err *err)
-{
-    struct imap_append *append = im->append;
-    uint64_t size = im->literal_left;
-    struct append_message *m = mem_alloc(sizeof *m);
-    *append->end = m;
-    append->end = &m->next;
-    append->current = m;
-    m->is_binary = im->is_binary_next;
-    TRY(read_message(args, append, m, err));
-    TRY(check_size(im, call, append, size, err));
-    append->count++;
-    append->octets += size;
-    m->body = body_new(size);
-    return ST_OK;
-}
-
-static enum status read_first(struct imap *im, struct imap_call *call, const struct seqset *replaced, struct err *err)
-{
-    struct imap_args *args = &call->args;
-    struct span mailbox;
-    TRY(args_sp(args, err));
-    TRY(args_mailbox(args, &mailbox, err));
-    TRY(args_sp(args, err));
-    if (!im->is_message_next) /* a whole command without a message */
-        return args_expected(args, "the message as a literal", err);
-    struct imap_append *append = append_new(im);
-    append->mailbox = mailbox;
-    append->replaced = replaced;
-    TRY(begin_message(im, call, args, err));
-    return check_mailbox(im, call, mailbox, err);
+    bool is_whole = !im->is_message_next;
+    enum status st = append_read_first(im, call, replaced, err);
+    if (!is_whole)
+        return st;
+    if (st == ST_OK)
+        st = imap_append_finish(im, call, false, err);
+    imap_append_free(&im->append);
+    return st;
 }
 
 enum status cmd_append(struct imap *im, struct imap_call *call, struct err *err)
 {
-    return read_first(im, call, NULL, err);
+    return begin(im, call, NULL, err);
 }
 
 /* RFC 8508 §3.1: one message, by its number or its uid. */
@@ -195,33 +63,7 @@ enum status cmd_replace(struct imap *im, struct imap_call *call, struct err *err
         return err_set(err, ST_NOTFOUND, "there is no such message");
     }
     TRY(imap_need_rights(im, call, ACL_DELETED | ACL_EXPUNGE, err));
-    return read_first(im, call, uids, err);
-}
-
-enum status imap_append_read(struct imap *im, struct imap_call *call, struct span text, bool is_literal_next,
-                             struct err *err)
-{
-    struct imap_append *append = im->append;
-    struct imap_args args = call->args;
-    args.rest = text;
-    if (append->is_in_utf8)
-        TRY(args_char(&args, ')', err));
-    append->is_in_utf8 = false;
-    append->current = NULL;
-    if (!is_literal_next)
-        return args_end(&args, err);
-    if (append->replaced)
-        return args_expected(&args, "the end of the command", err);
-    TRY(args_sp(&args, err));
-    return begin_message(im, call, &args, err);
-}
-
-enum status imap_append_octets(struct imap *im, struct span octets, struct err *err)
-{
-    const struct append_message *m = im->append->current;
-    if (!m->is_binary && span_find_byte(octets, '\0', 0) != SPAN_NPOS) /* RFC 3501 §9: CHAR8 is anything but NUL */
-        return err_set(err, ST_SYNTAX, "a message must not contain NUL");
-    return body_append(m->body, octets, err);
+    return begin(im, call, uids, err);
 }
 
 /* ---- storing -------------------------------------------------------------------------------------------------- */
@@ -288,7 +130,7 @@ static enum status store(struct imap *im, struct imap_call *call, struct imap_ap
     const struct seqset *replaced = run->replaced;
     TRY(imap_place_find(im, call, run->mailbox, ACL_INSERT, &place, err));
     TRY(imap_place_begin(im, &place, TXN_WRITE, &txn, err));
-    TRY(find_mailbox(txn, call, place.name, &m, err));
+    TRY(append_find_mailbox(txn, call, place.name, &m, err));
     for (struct imap_append *append = run; append; append = append->next)
         TRY(add(txn, append, append->call ? append->call : call, &m, err));
     if (replaced && place.account == im->owner)

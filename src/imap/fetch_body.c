@@ -45,7 +45,7 @@ struct fetch_octets fetch_locate_whole(const struct fetch_source *src, const str
 {
     struct fetch_octets o = {0};
     o.exists = section_range(&src->forms, &src->parts, item, &o.offset, &o.size);
-    return o;
+    return o.exists ? o : (struct fetch_octets){0};
 }
 
 enum status fetch_locate(const struct fetch_source *src, const struct fetch_item *item, struct fetch_octets *out,

@@ -114,6 +114,7 @@ static const struct {
     { "QUOTA=RES-STORAGE", "9208", AUTH },
     { "QUOTA=RES-MESSAGE", "9208", AUTH },
     { "QUOTA=RES-MAILBOX", "9208", AUTH },
+    { "CATENATE",  "4469",  AUTH },
     /* clang-format on */
 };
 

@@ -30,7 +30,7 @@
     deliver one to owner                  a message comes in on port 25
     limits of owner: messages=1           what the account may hold, as "tassis account quota" sets it
 
-<owner> and <owner.password> are the account's. In patterns \\r\\n stands for a line end within a response; %one for a message's literal.
+<owner> and <owner.password> are the account's. \\r\\n stands for a line end within a command or a response; in patterns %one for a message's literal.
 """
 import re
 
@@ -97,7 +97,7 @@ class Script:
 
     def fill(self, text):
         """A command's bytes: what was caught is put in, messages become literals."""
-        text = re.sub(rb"<([a-z][a-z0-9_.-]*)>", lambda m: self.values.get(m[1], m[0]), text.encode())
+        text = re.sub(rb"<([a-z][a-z0-9_.-]*)>", lambda m: self.values.get(m[1], m[0]), text.encode()).replace(rb"\r\n", b"\r\n")
         return re.sub(rb"(~?)%([a-z][a-z0-9_]*)",
                       lambda m: m[1] + b"{%d+}\r\n" % len(self.messages[m[2].decode()]) + self.messages[m[2].decode()], text)
 
@@ -114,7 +114,7 @@ class Script:
                 words = token[2:-1].split()
                 out += b"\\(" + b"".join(b"(?=(?:[^)]* )?%s[ )])" % re.escape(w) for w in words)
                 out += b"[^ )]+" * bool(words) + b"(?: [^ )]+){%d}" % max(0, len(words) - 1) + b"\\)"
-            elif token.startswith((b"%", b"~%")):
+            elif len(token) > 1 and token.startswith((b"%", b"~%")):
                 message = self.messages[token.split(b"%")[1].decode()]
                 out += re.escape(token.split(b"%")[0] + b"{%d}\r\n" % len(message) + message)
             elif len(token) > 2 and token.startswith(b"<"):
