@@ -1,5 +1,5 @@
 /*
- * cmd_any.c - commands that need no mailbox: CAPABILITY, NOOP (and CHECK), LOGOUT, ID, NAMESPACE.
+ * cmd_any.c - commands that need no mailbox: CAPABILITY, NOOP (and CHECK), LOGOUT, ID.
  */
 #include "imap/commands.h"
 #include "imap/internal.h"
@@ -54,13 +54,5 @@ enum status cmd_id(struct imap *im, struct imap_call *call, struct err *err)
     }
     TRY(args_end(args, err));
     imap_untagged(im, "ID (\"name\" \"Tassis\" \"version\" \"%s\")", TASSIS_VERSION);
-    return ST_OK;
-}
-
-/* RFC 2342: the account's own, what others have given ("Other Users"), and the groups' ("Shared"). */
-enum status cmd_namespace(struct imap *im, struct imap_call *call, struct err *err)
-{
-    TRY(args_end(&call->args, err));
-    imap_untagged(im, "NAMESPACE ((\"\" \"/\")) ((\"Other Users/\" \"/\")) ((\"Shared/\" \"/\"))");
     return ST_OK;
 }

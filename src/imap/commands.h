@@ -11,9 +11,13 @@ IMAP_RUN(cmd_capability);
 IMAP_RUN(cmd_noop); /* CHECK, too */
 IMAP_RUN(cmd_logout);
 IMAP_RUN(cmd_id);
-IMAP_RUN(cmd_namespace);
 /* cmd_enable.c */
 IMAP_RUN(cmd_enable);
+/* cmd_language.c */
+IMAP_RUN(cmd_language);
+IMAP_RUN(cmd_namespace);
+/* cmd_unauthenticate.c */
+IMAP_RUN(cmd_unauthenticate);
 /* cmd_login.c */
 IMAP_RUN(cmd_starttls);
 IMAP_RUN(cmd_authenticate);

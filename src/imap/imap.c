@@ -76,12 +76,26 @@ static enum next gate_secured(struct session *s)
     return NEXT_INPUT;
 }
 
+/* RFC 8437: as it was before login. Only how often the client has guessed wrong is not forgotten. */
+static enum next gate_returned(struct session *s)
+{
+    struct imap *im = session_state(s);
+    im->bad_in_a_row = 0;
+    im->is_english = false;
+    im->framing = (struct framing){0};
+    struct log_line l;
+    session_log_begin(s, &l, LOG_INFO, "unauthenticated");
+    log_end(&l);
+    return NEXT_AGAIN;
+}
+
 const struct protocol imap_gate_protocol = {
     .name = "imap",
     .start = gate_start,
     .input = imap_input,
     .produce = imap_produce,
     .secured = gate_secured,
+    .returned = gate_returned,
     .goodbye = imap_goodbye,
     .free = imap_end,
 };

@@ -153,6 +153,7 @@ struct imap {
     uint32_t recent_count;
     struct seqset *saved; /* uids of the last SEARCH RETURN (SAVE), "$" (search_saved.c); NULL: none */
     struct imap_context *contexts; /* searches that are kept up to date (context.h) */
+    bool is_english;      /* LANGUAGE has chosen it; else it is i-default (RFC 5255) */
     bool is_read_only;    /* EXAMINE */
     struct watcher watcher;
     bool is_watching;

@@ -5,6 +5,8 @@
  * on the heap while it waits and nowhere when all is well. Ends are passed on: the far side's end closes the client
  * after the last byte; the client's end becomes a FIN towards the far side, which then has its say until it closes.
  *
+ * Where the far side gives the client back (give_back.c), the session is its protocol's again.
+ *
  * The far side keeps the session's idle time. Here is only a deadline for who stops taking bytes.
  */
 #include <stdlib.h>
@@ -16,7 +18,11 @@
 #include "net/engine.h"
 #include "base/banned.h"
 
-enum { CARRY_BYTES = 64 * 1024, CARRY_READS_MAX = 16 };
+enum {
+    CARRY_BYTES = 64 * 1024,
+    CARRY_READS_MAX = 16,
+    CARRY_RETURNED_MAX = 128 * 1024, /* of the client's bytes that come back; a client that waits for answers has few */
+};
 
 struct flow {
     char *left; /* read here, not yet written there */
@@ -32,7 +38,9 @@ struct carry {
     bool has_shut;                              /* the client's end was passed on */
     bool client_wants_write, client_wants_read; /* what a blocked write to the client waits for */
     bool read_wants_write;                      /* TLS must write before the client can be read */
-    struct flow up, down;                       /* to the far side, to the client */
+    bool is_returning;                          /* what comes from the far side was the client's */
+    struct strbuf returned;
+    struct flow up, down; /* to the far side, to the client */
 };
 
 struct carry *carry_new(int fd)
@@ -49,6 +57,7 @@ void carry_free(struct carry **cp)
         return;
     free(c->up.left);
     free(c->down.left);
+    strbuf_free(&c->returned);
     if (c->fd >= 0)
         close(c->fd);
     free(c);
@@ -123,10 +132,26 @@ static bool write_left(struct session *s, struct flow *f, bool is_down)
     return true;
 }
 
+/* At the mark our direction ends; from there on it is the client's own bytes that come. */
+static enum io read_far(struct carry *c, char *p, size_t *n)
+{
+    bool is_mark;
+    enum io io = return_read(c->fd, p, CARRY_BYTES, n, &is_mark);
+    if (io == IO_OK && c->is_returning) {
+        c->down.is_broken = c->returned.len + *n > CARRY_RETURNED_MAX;
+        strbuf_add(&c->returned, span_of(p, *n));
+        *n = 0;
+    } else if (io == IO_OK && is_mark) {
+        shutdown(c->fd, SHUT_WR);
+        c->is_returning = c->has_shut = true;
+    }
+    return io;
+}
+
 static enum io read_side(struct session *s, bool is_down, char *p, size_t *n)
 {
     if (is_down)
-        return socket_read(s->carry->fd, p, CARRY_BYTES, n);
+        return read_far(s->carry, p, n);
     enum io io = stream_read(&s->stream, p, CARRY_BYTES, n);
     s->carry->read_wants_write = io == IO_WANT_WRITE;
     return io;
@@ -155,6 +180,27 @@ static bool move(struct session *s, struct flow *f, bool is_down)
     return true;
 }
 
+/* All that the client has said since is unread input again, and the protocol goes on. */
+static enum park come_back(struct session *s)
+{
+    struct carry *c = s->carry;
+    struct worker *w = s->worker;
+    w->in_at = w->in_len = 0;
+    if (c->up.left)
+        strbuf_add(&c->returned, span_of(c->up.left + c->up.at, c->up.len - c->up.at));
+    worker_reserve_input(w, c->returned.len);
+    if (c->returned.len)
+        memcpy(w->in, c->returned.p, c->returned.len);
+    w->in_len = c->returned.len;
+    carry_free(&s->carry);
+    s->since_ms = clock_mono_ms();
+    s->progress = PROGRESS_NONE;
+    s->is_readable = true;
+    s->is_returned = true;
+    s->phase = PHASE_OPEN;
+    return w->is_loop ? PARK_YIELD : PARK_NONE; /* a protocol may block */
+}
+
 enum park carry_advance(struct session *s)
 {
     struct carry *c = s->carry;
@@ -163,9 +209,11 @@ enum park carry_advance(struct session *s)
         c->armed_events = 0;
     s->bits &= ~(uint32_t)(BIT_SECOND_READY | BIT_POKED);
     bool is_down_done = move(s, &c->down, true);
-    bool is_up_done = move(s, &c->up, false);
+    bool is_up_done = c->is_returning || move(s, &c->up, false);
     if (c->down.is_broken)
         return session_end(s);
+    if (c->down.is_ended && c->is_returning)
+        return come_back(s);
     if (c->down.is_ended && !c->down.left) { /* the far side has closed and the client has it all */
         s->next_step = NEXT_CLOSE;
         s->phase = PHASE_OPEN;
@@ -186,7 +234,7 @@ int64_t carry_deadline(struct session *s, int64_t now_ms)
     if (c->down.left)
         return progress_window(s, PROGRESS_CARRY_DOWN, PROGRESS_WINDOW_MS,
                                PROGRESS_MINUTES * SESSION_DRAIN_MIN_PER_MINUTE, now_ms);
-    if (c->up.left)
+    if (c->up.left && !c->is_returning)
         return progress_window(s, PROGRESS_CARRY_UP, CARRY_UP_WINDOW_MS, 1, now_ms);
     if (c->has_shut)
         return progress_window(s, PROGRESS_HALF, CARRY_UP_WINDOW_MS, 1, now_ms);
@@ -199,7 +247,7 @@ static uint32_t client_events(const struct carry *c)
     uint32_t events = 0;
     if (c->down.left)
         events |= c->client_wants_read ? EPOLLIN : EPOLLOUT;
-    if (!c->up.left && !c->up.is_ended && !c->up.is_broken)
+    if (!c->up.left && !c->up.is_ended && !c->up.is_broken && !c->is_returning)
         events |= c->read_wants_write ? EPOLLOUT : EPOLLIN;
     return events;
 }
@@ -207,7 +255,7 @@ static uint32_t client_events(const struct carry *c)
 static uint32_t far_events(const struct carry *c)
 {
     uint32_t events = 0;
-    if (c->up.left)
+    if (c->up.left && !c->is_returning)
         events |= EPOLLOUT;
     if (!c->down.left && !c->down.is_ended)
         events |= EPOLLIN;

@@ -40,6 +40,7 @@ enum phase {
     PHASE_START,
     PHASE_OPEN, /* the protocol's */
     PHASE_CARRY,
+    PHASE_RETURN, /* the client goes back to the role that carries for it */
     PHASE_LINGER, /* everything is said; until the peer has closed too */
     PHASE_END
 };
@@ -52,6 +53,7 @@ enum park {
     PARK_OUTPUT,
     PARK_PAUSE,
     PARK_CARRY,
+    PARK_RETURN,
     PARK_LINGER,
     PARK_YIELD, /* to the queue's end */
     PARK_END
@@ -66,6 +68,7 @@ enum {
     PROGRESS_WINDOW_MS = PROGRESS_MINUTES * 60 * 1000,
     CARRY_UP_WINDOW_MS = 10 * 60 * 1000,
     HANDSHAKE_MS = 30 * 1000,
+    RETURN_MS = 10 * 60 * 1000, /* the carrier may have to wait for a slow client first */
     LINGER_MS = 2 * 1000,
     LINGER_BYTES = 256 * 1024,
     IDLE_DEFAULT_MS = 5 * 60 * 1000,
@@ -129,6 +132,8 @@ struct session {
     bool is_in_body;
     bool is_hasty;    /* closes although not all output went out */
     bool is_secured;  /* the handshake was STARTTLS's */
+    bool has_marked;  /* while it is given back: the mark is sent */
+    bool is_returned; /* the far side has given it back: returned() comes next */
     bool wants_write; /* TLS must write before it can read */
     bool is_quick;    /* its last input came within STAY_MS */
     uint32_t armed_events;
@@ -214,6 +219,7 @@ struct session *session_new(struct server *sv, const struct source *src, int fd)
 void session_free(struct session **s); /* its memory; everything else is given back by session_release() */
 void session_release(struct session *s);
 void session_end_protocol(struct session *s);
+void session_leave_hold(struct session *s); /* no limiter counts it any more */
 
 /* run.c */
 void session_signal(struct session *s, uint32_t bits);
@@ -248,6 +254,12 @@ enum parked session_park(struct session *s, enum park why, int64_t deadline_ms);
 int64_t progress_window(struct session *s, enum progress what, int64_t length_ms, size_t least, int64_t now_ms);
 void session_adopt_buffers(struct session *s, struct worker *w);
 void session_leave_buffers(struct session *s);
+
+/* give_back.c */
+enum park return_begin(struct session *s);
+enum park return_advance(struct session *s);
+/* Reads from a socket that is carried from. *is_mark: the far side gives the client back; *n may be 0 then. */
+enum io return_read(int fd, char *p, size_t size, size_t *n, bool *is_mark);
 
 /* carry.c */
 struct carry *carry_new(int fd);

@@ -67,6 +67,9 @@ int64_t park_deadline(struct session *s, enum park why, int64_t now_ms)
     case PARK_CARRY:
         at = carry_deadline(s, now_ms);
         break;
+    case PARK_RETURN:
+        at = s->since_ms + RETURN_MS;
+        break;
     case PARK_LINGER:
         at = s->since_ms + LINGER_MS;
         break;
@@ -142,6 +145,7 @@ static uint32_t events_of(const struct session *s, enum park why)
     case PARK_INPUT:
         return s->wants_write ? EPOLLOUT : EPOLLIN;
     case PARK_OUTPUT:
+    case PARK_RETURN:
         return s->wants_write ? EPOLLOUT : EPOLLIN;
     case PARK_LINGER:
         return EPOLLIN;

@@ -82,6 +82,16 @@ static void secured(struct session *s)
         call(s, s->protocol->secured);
 }
 
+static enum park returned(struct session *s)
+{
+    s->is_returned = false;
+    if (!s->protocol->returned)
+        return session_end(s);
+    call(s, s->protocol->returned);
+    s->stuck = 0;
+    return PARK_NONE;
+}
+
 /* A poke's answer says nothing of the bytes that are already there. */
 static void call_poke(struct session *s)
 {
@@ -241,6 +251,8 @@ static enum park step(struct session *s)
             return session_end(s);
         carry_begin(s);
         return PARK_NONE;
+    case NEXT_RETURN:
+        return return_begin(s);
     case NEXT_CLOSE:
         return finish(s);
     }
@@ -255,6 +267,8 @@ enum park protocol_advance(struct session *s)
         start(s);
     } else if (s->is_secured) {
         secured(s);
+    } else if (s->is_returned && returned(s) != PARK_NONE) {
+        return PARK_END;
     }
     while (s->phase == PHASE_OPEN) {
         session_absorb(s);

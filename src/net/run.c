@@ -180,6 +180,9 @@ static enum park advance(struct session *s)
         case PHASE_CARRY:
             why = carry_advance(s);
             break;
+        case PHASE_RETURN:
+            why = return_advance(s);
+            break;
         case PHASE_LINGER:
             why = linger_advance(s);
             break;

@@ -50,6 +50,14 @@ void session_end_protocol(struct session *s)
     s->protocol = NULL;
 }
 
+void session_leave_hold(struct session *s)
+{
+    if (s->hold)
+        limiter_leave(s->hold->limiter, span_of(s->hold->key, s->hold->key_len));
+    free(s->hold);
+    s->hold = NULL;
+}
+
 void session_release(struct session *s)
 {
     session_end_protocol(s);
@@ -64,10 +72,7 @@ void session_release(struct session *s)
     timers_remove(&s->server->timers, &s->timer);
     if (s->limit_key_len)
         limiter_leave(s->server->addresses, span_of(s->limit_key, s->limit_key_len));
-    if (s->hold)
-        limiter_leave(s->hold->limiter, span_of(s->hold->key, s->hold->key_len));
-    free(s->hold);
-    s->hold = NULL;
+    session_leave_hold(s);
 }
 
 bool session_count_in(struct session *s, struct limiter *l, struct span key, uint32_t max)

@@ -27,6 +27,8 @@ enum next {
     NEXT_PRODUCE,  /* there is more to send: call produce() once output is below SESSION_OUT_HIGH */
     NEXT_STARTTLS, /* send the output, shake hands, then call secured(); unread input is discarded */
     NEXT_CARRY,    /* send the output, then only carry bytes between the client and session_set_carry()'s fd */
+    NEXT_RETURN,   /* came through a channel, from a role that carries: send the output, then give the client back to it;
+                      unread input goes along. The protocol's free() is called first */
     NEXT_CLOSE     /* send the output, then close */
 };
 
@@ -44,6 +46,9 @@ struct protocol {
     enum next (*poke)(struct session *s);
     /* After NEXT_STARTTLS, the stream is TLS now. May be NULL. */
     enum next (*secured)(struct session *s);
+    /* After NEXT_CARRY: the far side has given the client back (NEXT_RETURN), and what the client has said for us is in
+     * session_input(). Where it is NULL the session ends. */
+    enum next (*returned)(struct session *s);
     /* Writes the protocol's last words ("421 4.4.2 …", "* BYE …"); the session closes after. Called also before start() for
      * BYE_LIMIT (then session_state() is NULL). May be NULL. */
     void (*goodbye)(struct session *s, enum bye why);

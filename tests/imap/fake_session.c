@@ -141,7 +141,9 @@ static void run(struct session *s, enum next next)
     }
     if (next == NEXT_CARRY)
         s->is_carrying = true;
-    if (next == NEXT_CLOSE || next == NEXT_CARRY)
+    if (next == NEXT_RETURN) /* what the client has said for gate stays in s->in */
+        strbuf_addf(&s->sent, "<given back, unread %zu>\r\n", s->in.len - s->in_at);
+    if (next == NEXT_CLOSE || next == NEXT_CARRY || next == NEXT_RETURN)
         s->is_closed = true;
 }
 

@@ -25,12 +25,12 @@ static void test_greeting(void **state)
     (void)state;
     struct world *w = world_new();
     struct session *s = fake_new(w, true);
-    assert_string_equal(fake_take(s), "* OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ ID STARTTLS SASL-IR LOGINDISABLED] "
+    assert_string_equal(fake_take(s), "* OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ ID LANGUAGE STARTTLS SASL-IR LOGINDISABLED] "
                                       "mx.example.test Tassis ready\r\n");
     fake_send(s, SPAN("a STARTTLS\r\n"));
     assert_string_equal(fake_take(s), "a OK Begin TLS now\r\n");
     say(s, "b CAPABILITY\r\n",
-        "* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ ID SASL-IR AUTH=PLAIN AUTH=LOGIN\r\nb OK CAPABILITY completed\r\n");
+        "* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ ID LANGUAGE SASL-IR AUTH=PLAIN AUTH=LOGIN\r\nb OK CAPABILITY completed\r\n");
     say(s, "c STARTTLS\r\n", "c BAD TLS is active already\r\n");
     fake_free(&s);
     world_free(&w);

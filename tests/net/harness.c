@@ -143,6 +143,9 @@ static enum next run_line(struct session *s, struct line_state *st, struct span 
         assert(status == ST_OK);
         session_set_carry(s, fd);
         return NEXT_CARRY;
+    } else if (span_eq(line, SPAN("BACK"))) {
+        strbuf_add_cstr(out, "going\r\n");
+        return NEXT_RETURN;
     }
     strbuf_add(out, line);
     strbuf_add(out, SPAN("\r\n"));
@@ -206,6 +209,12 @@ static enum next line_secured(struct session *s)
     return NEXT_INPUT;
 }
 
+static enum next line_returned(struct session *s)
+{
+    strbuf_add_cstr(session_output(s), "back\r\n");
+    return NEXT_AGAIN;
+}
+
 static void line_goodbye(struct session *s, enum bye why)
 {
     static const char *const words[] = {"timeout", "shutdown", "limit", "too long"};
@@ -226,7 +235,7 @@ static void line_free(struct session *s)
 }
 
 const struct protocol line_protocol = {
-    "line", line_start, line_input, line_produce, line_poke, line_secured, line_goodbye, line_free,
+    "line", line_start, line_input, line_produce, line_poke, line_secured, line_returned, line_goodbye, line_free,
 };
 
 static int listen_loopback(int *port)

@@ -264,6 +264,82 @@ static void test_shutdown(void **state)
     close(b.h.far_channel);
 }
 
+/*
+ * A client is handed over, says BACK there and goes on here, again and again: with each number of bytes behind BACK that
+ * are sent along with it, before and after the far side has acted on it.
+ */
+static void test_give_back(void **state)
+{
+    (void)state;
+    struct harness h = {0};
+    harness_start(&h, NULL);
+    h.far_channel = h.channel;
+    struct client c = client_open(h.port);
+    client_expect(&c, "hello plain");
+    static const char behind[] = "one\r\ntwo\r\nCARRY\r\nthree\r\n";
+    for (size_t cut = 0; cut <= sizeof behind - 1; cut++) {
+        AUTO_STRBUF first = STRBUF_INIT;
+        strbuf_add_cstr(&first, "CARRY\r\nfar\r\nBACK\r\n");
+        strbuf_add(&first, span_of(behind, cut));
+        client_send(&c, first.p, first.len);
+        client_expect(&c, "hello plain");
+        client_expect(&c, "far");
+        if (cut % 2)
+            client_expect(&c, "going");
+        client_send(&c, behind + cut, sizeof behind - 1 - cut);
+        if (cut % 2 == 0)
+            client_expect(&c, "going");
+        client_expect(&c, "back");
+        client_expect(&c, "one");
+        client_expect(&c, "two");
+        client_expect(&c, "hello plain"); /* handed over a second time */
+        client_expect(&c, "three");
+        client_say(&c, "BACK");
+        client_expect(&c, "going");
+        client_expect(&c, "back");
+    }
+    client_close(&c);
+    harness_stop(&h, 2000);
+}
+
+/* Who sends without end while it is given back loses its connection, and no memory grows meanwhile. */
+static void test_give_back_flood(void **state)
+{
+    (void)state;
+    struct harness h = {0};
+    harness_start(&h, NULL);
+    h.far_channel = h.channel;
+    struct client c = client_open(h.port);
+    client_expect(&c, "hello plain");
+    client_say(&c, "CARRY");
+    client_expect(&c, "hello plain");
+    char waste[8192];
+    memset(waste, 'x', sizeof waste);
+    client_say(&c, "BACK");
+    bool is_open = true;
+    for (size_t i = 0; is_open && i < 100000; i++)
+        is_open = client_send(&c, waste, sizeof waste);
+    assert_false(is_open);
+    client_close(&c);
+    harness_stop(&h, 2000);
+}
+
+/* A session that nobody carries cannot be given back. */
+static void test_give_back_nobody(void **state)
+{
+    (void)state;
+    struct harness h = {0};
+    harness_start(&h, NULL);
+    struct client c = client_open(h.port);
+    char line[64];
+    client_expect(&c, "hello plain");
+    client_say(&c, "BACK");
+    client_expect(&c, "going");
+    assert_false(client_line(&c, line, sizeof line));
+    client_close(&c);
+    harness_stop(&h, 2000);
+}
+
 static void test_size(void **state)
 {
     (void)state;
@@ -276,6 +352,8 @@ int main(void)
         cmocka_unit_test(test_plain),        cmocka_unit_test(test_tls),
         cmocka_unit_test(test_far_closes),   cmocka_unit_test(test_client_vanishes),
         cmocka_unit_test(test_both_blocked), cmocka_unit_test(test_shutdown),
+        cmocka_unit_test(test_give_back),    cmocka_unit_test(test_give_back_flood),
+        cmocka_unit_test(test_give_back_nobody),
         cmocka_unit_test(test_size),
     };
     return cmocka_run_group_tests_name("carry", tests, NULL, NULL);
