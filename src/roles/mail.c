@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 #include "base/mem.h"
+#include "policy/rate.h"
 #include "policy/srs.h"
 #include "imap/imap.h"
 #include "pop3/pop3.h"
@@ -109,6 +110,8 @@ static enum status prepare(struct role_run *r, struct err *err)
     app->messages_per_save = c->messages_per_save;
     TRY(store_open(&options, &app->store, err));
     app->directory = store_directory(app->store);
+    app->sent = rate_new();
+    app->rates = &c->rates;
     apply_quota(app, &c->quota);
     TRY(load_srs_key(data_path(c, DATA_SRS_KEY), app->srs_key, err));
     return ST_OK;
@@ -175,6 +178,7 @@ static void reload(struct role_run *r)
     app->messages_per_save = r->config->messages_per_save;
     app->handover.sessions_per_account = r->config->sessions_per_account;
     apply_quota(app, &r->config->quota);
+    app->rates = &r->config->rates;
 }
 
 static void control(struct role_run *r, struct span message, const int *fds, size_t fd_count)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "auth/vault_client.h"
 #include "base/mem.h"
+#include "policy/rate.h"
 #include "roles/role.h"
 #include "smtp/smtp.h"
 #include "base/banned.h"
@@ -22,6 +23,8 @@ static enum status prepare(struct role_run *r, struct err *err)
     m->app.mail = smtp_pool_new(ROLE_FD_CHANNELS + CHANNEL_MX_MAIL, r->config->hostname, true);
     m->app.message_size_max = r->config->message_size;
     m->app.xclient = &r->config->xclient;
+    m->app.came = rate_new();
+    m->app.rates = &r->config->rates;
     r->state = m;
     return ST_OK;
 }
@@ -44,6 +47,7 @@ static void reload(struct role_run *r)
     struct mx_role *m = r->state;
     m->app.message_size_max = r->config->message_size;
     m->app.xclient = &r->config->xclient;
+    m->app.rates = &r->config->rates;
 }
 
 static void control(struct role_run *r, struct span message, const int *fds, size_t fd_count)

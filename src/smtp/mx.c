@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include "smtp/onward.h"
 #include "smtp/pool.h"
+#include "smtp/rates.h"
 #include "smtp/session.h"
 #include "smtp/trace.h"
 #include "base/banned.h"
@@ -81,8 +82,18 @@ static void count_unknown(struct smtp *sm)
     sm->is_closing = true;
 }
 
+static bool mx_sender(struct smtp *sm)
+{
+    const struct mx_app *app = app_of(sm->session);
+    return rates_allow(sm, app->came, app->rates, RATE_ADDRESS_MESSAGES);
+}
+
+/* Asking counts, whatever the answer is: guesses are recipients, too. */
 static bool mx_recipient(struct smtp *sm, struct smtp_recipient *r)
 {
+    const struct mx_app *app = app_of(sm->session);
+    if (!rates_allow(sm, app->came, app->rates, RATE_ADDRESS_RECIPIENTS))
+        return false;
     struct smtp_reply mail = {0}, rcpt = {0};
     struct err err;
     if (ask(sm, r, &mail, &rcpt, &err) != ST_OK) {
@@ -185,6 +196,7 @@ const struct smtp_mode smtp_mode_mx = {
     .greeting = "ESMTP",
     .hostname = mx_hostname,
     .message_size_max = mx_size_max,
+    .sender = mx_sender,
     .recipient = mx_recipient,
     .message = mx_message,
     .end = mx_end,
@@ -192,11 +204,14 @@ const struct smtp_mode smtp_mode_mx = {
 
 static enum next mx_start(struct session *s)
 {
-    const struct ip_set *xclient = atomic_load(&app_of(s)->xclient);
-    enum next next = smtp_start(s, &smtp_mode_mx);
-    struct smtp *sm = session_state(s);
+    const struct mx_app *app = app_of(s);
+    const struct ip_set *xclient = atomic_load(&app->xclient);
+    struct smtp *sm = smtp_new(s, &smtp_mode_mx);
     sm->may_xclient = xclient && ip_set_has_text(xclient, span_cstr(session_peer(s)->address));
-    return next;
+    /* Who speaks for others is not a client; those it speaks for are counted by their messages. */
+    if (!sm->may_xclient && !rates_allow(sm, app->came, app->rates, RATE_ADDRESS_CONNECTIONS))
+        return NEXT_CLOSE;
+    return smtp_greet(sm);
 }
 
 const struct protocol smtp_mx_protocol = {

@@ -105,14 +105,18 @@ struct smtp *smtp_new(struct session *s, const struct smtp_mode *mode)
     return sm;
 }
 
-enum next smtp_start(struct session *s, const struct smtp_mode *mode)
+enum next smtp_greet(struct smtp *sm)
 {
-    struct smtp *sm = smtp_new(s, mode);
-    smtp_reply(sm, 220, NULL, "%s %s Tassis", mode->hostname(s), mode->greeting);
+    smtp_reply(sm, 220, NULL, "%s %s Tassis", sm->mode->hostname(sm->session), sm->mode->greeting);
     struct log_line l;
     smtp_log_begin(sm, &l, LOG_DEBUG, "connect");
     log_end(&l);
     return NEXT_INPUT;
+}
+
+enum next smtp_start(struct session *s, const struct smtp_mode *mode)
+{
+    return smtp_greet(smtp_new(s, mode));
 }
 
 void smtp_free(struct session *s)

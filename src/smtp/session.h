@@ -121,6 +121,7 @@ extern const struct smtp_mode smtp_mode_mx, smtp_mode_gate, smtp_mode_submission
 enum next smtp_start(struct session *s, const struct smtp_mode *mode);
 /* The session's state without a greeting, for a client that was handed over. */
 struct smtp *smtp_new(struct session *s, const struct smtp_mode *mode);
+enum next smtp_greet(struct smtp *sm);
 enum next smtp_input(struct session *s);
 enum next smtp_secured(struct session *s);
 void smtp_goodbye(struct session *s, enum bye why);

@@ -18,8 +18,10 @@
 #include "net/session.h"
 #include "queue/queue.h"
 #include "store/mail_app.h"
+#include "sys/config_rates.h"
 #include "text/ip_set.h"
 
+struct rate;
 struct smtp_pool;
 
 /* Role mx: session_app(). */
@@ -28,6 +30,8 @@ struct mx_app {
     struct smtp_pool *mail; /* smtp_pool_new(channel to mail's LMTP, hostname, true) */
     _Atomic uint64_t message_size_max;
     _Atomic(const struct ip_set *) xclient; /* who may say XCLIENT; NULL: nobody */
+    struct rate *came;                      /* policy/rate.h: what addresses have had */
+    _Atomic(const struct config_rates *) rates; /* NULL: no limits */
 };
 extern const struct protocol smtp_mx_protocol;
 

@@ -7,6 +7,7 @@
  */
 #include "base/mem.h"
 #include "smtp/deliver.h"
+#include "smtp/rates.h"
 #include "smtp/room.h"
 #include "smtp/smtp.h"
 #include "smtp/submission.h"
@@ -40,7 +41,8 @@ bool submission_sender_answer(struct smtp *sm, enum status st, bool may, const s
         smtp_reply(sm, 553, "5.7.1", "Not your address");
         smtp_log_refused(sm, SPAN_NONE, 553, "sender is not the account's address");
     }
-    return may;
+    const struct mail_app *app = app_of(sm->session);
+    return may && rates_allow(sm, app->sent, app->rates, RATE_ACCOUNT_MESSAGES);
 }
 
 /* RFC 6409 §6.1. */
@@ -72,6 +74,8 @@ bool submission_recipient(struct smtp *sm, struct smtp_recipient *r)
 {
     struct mail_app *app = app_of(sm->session);
     struct err err;
+    if (!rates_allow(sm, app->sent, app->rates, RATE_ACCOUNT_RECIPIENTS))
+        return false;
     switch (route_address(app->directory, &sm->transaction->arena, &r->address, app->subaddress_separator, &r->route,
                           &err)) {
     case ST_OK:

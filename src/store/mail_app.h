@@ -11,6 +11,9 @@
 #include "store/store.h"
 #include "sys/config_local.h"
 #include "sys/config_quota.h"
+#include "sys/config_rates.h"
+
+struct rate;
 
 struct mail_app {
     struct handover_app handover;
@@ -26,6 +29,8 @@ struct mail_app {
     uint8_t srs_key[32];              /* policy/srs.h: senders of forwarded mail */
     _Atomic uint64_t message_size_max;
     _Atomic uint32_t messages_per_command;      /* of IMAP (RFC 9738); 0: any number */
+    struct rate *sent; /* policy/rate.h: what accounts have sent */
+    _Atomic(const struct config_rates *) rates; /* NULL: no limits */
     _Atomic(const struct config_quota *) quota; /* NULL: nobody is an administrator, full mailboxes are temporary */
     _Atomic uint32_t messages_per_save;         /* the same of COPY and APPEND */
 };

@@ -257,6 +257,13 @@ static const struct config_key keys[] = {
     {"quota", "mailboxes", config_quota_key, false, QUOTA_KEY_MAILBOXES},
     {"quota", "when_full", config_quota_key, false, QUOTA_KEY_WHEN_FULL},
     {"quota", "administrators", config_quota_key, true, QUOTA_KEY_ADMINISTRATORS},
+    {"rates", "messages_per_account", config_rates_key, false, RATE_ACCOUNT_MESSAGES},
+    {"rates", "recipients_per_account", config_rates_key, false, RATE_ACCOUNT_RECIPIENTS},
+    {"rates", "connections_per_address", config_rates_key, false, RATE_ADDRESS_CONNECTIONS},
+    {"rates", "messages_per_address", config_rates_key, false, RATE_ADDRESS_MESSAGES},
+    {"rates", "recipients_per_address", config_rates_key, false, RATE_ADDRESS_RECIPIENTS},
+    {"rates", "exempt", config_rates_key, true, RATES_EXEMPT},
+    {"rates", "exempt_accounts", config_rates_key, true, RATES_EXEMPT_ACCOUNTS},
     {"proxy", "protocol", read_networks, true, SET_PROXIES},
     {"proxy", "xclient", read_networks, true, SET_XCLIENT},
     {"smtp", "subaddress_separator", read_separator, false, 0},
@@ -395,6 +402,7 @@ static struct config *config_new(void)
     c->subaddress_separator = "+";
     config_local_defaults(c);
     config_quota_defaults(c);
+    config_rates_defaults(c);
     config_relay_defaults(c);
     return c;
 }

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "sys/config_local.h"
 #include "sys/config_quota.h"
+#include "sys/config_rates.h"
 #include "sys/config_relay.h"
 #include "text/ip_set.h"
 
@@ -57,6 +58,8 @@ struct config {
     uint32_t messages_per_save;         /* of IMAP's COPY and APPEND; default 0, no limit */
     /* [quota] */
     struct config_quota quota;
+    /* [rates] */
+    struct config_rates rates;
     /* [proxy] */
     struct ip_set proxies; /* protocol: whose connections begin with a PROXY header */
     struct ip_set xclient; /* who may say XCLIENT on port 25 */

@@ -38,7 +38,14 @@ enum status config_each_word(struct reader *r, const struct config_key *k, const
 void config_local_defaults(struct config *c);
 enum status config_local_key(struct reader *r, const struct config_key *k, const char *value);
 enum local_key { LOCAL_DOMAIN, LOCAL_TRUSTED, LOCAL_SENDERS };
+/* config_rates.c */
+void config_rates_defaults(struct config *c);
+enum status config_rates_key(struct reader *r, const struct config_key *k, const char *value);
+enum rates_key { RATES_EXEMPT = RATE_COUNT, RATES_EXEMPT_ACCOUNTS }; /* the others are enum config_rate */
+
 /* config_quota.c */
+/* The canonical form of an account's address. */
+enum status config_account_address(struct reader *r, const struct config_key *k, struct span word, struct span *out);
 void config_quota_defaults(struct config *c);
 enum status config_quota_key(struct reader *r, const struct config_key *k, const char *value);
 enum quota_key {

@@ -49,23 +49,28 @@ static enum status read_when_full(struct reader *r, const struct config_key *k, 
     return ST_OK;
 }
 
-static enum status add_administrator(struct reader *r, const struct config_key *k, struct span word)
+enum status config_account_address(struct reader *r, const struct config_key *k, struct span word, struct span *out)
 {
     struct arena *a = &r->c->arena;
-    struct config_quota *q = &r->c->quota;
     struct mailbox_address m;
     struct span domain;
     struct err why;
-    if (q->administrator_count == ADMINISTRATORS_MAX)
-        return err_set(r->err, ST_LIMIT, "%s: more than %d addresses", k->name, ADMINISTRATORS_MAX);
     if (address_parse(a, word, true, &m, &why) != ST_OK || domain_to_ascii(a, m.domain, &domain, &why) != ST_OK ||
         domain.len == 0)
         return err_set(r->err, ST_SYNTAX, "%s: '%.*s' is not an account's address", k->name, SPAN_ARG(word));
     char *local = arena_cstr(a, m.local_part);
     for (char *p = local; *p; p++)
         *p = ascii_lower(*p);
-    q->administrators[q->administrator_count++] = arena_printf(a, "%s@%.*s", local, SPAN_ARG(domain));
+    *out = arena_printf(a, "%s@%.*s", local, SPAN_ARG(domain));
     return ST_OK;
+}
+
+static enum status add_administrator(struct reader *r, const struct config_key *k, struct span word)
+{
+    struct config_quota *q = &r->c->quota;
+    if (q->administrator_count == ADMINISTRATORS_MAX)
+        return err_set(r->err, ST_LIMIT, "%s: more than %d addresses", k->name, ADMINISTRATORS_MAX);
+    return config_account_address(r, k, word, &q->administrators[q->administrator_count++]);
 }
 
 enum status config_quota_key(struct reader *r, const struct config_key *k, const char *value)

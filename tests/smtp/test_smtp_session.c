@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "base/strbuf.h"
+#include "policy/rate.h"
 #include "smtp/session.h"
 #include "sys/config_relay.h"
 #include "fake_roles.h"
@@ -561,6 +562,50 @@ static void test_full_accounts_are_known(void **state)
     mail_app.quota = NULL;
 }
 
+/* One connection only. */
+static void check_codes_of_one(const struct protocol *p, void *app, const char *peer, const char *script, const char *want)
+{
+    struct session s;
+    fake_open(&s, p, app, peer);
+    fake_put(&s, span_cstr(script), 0);
+    AUTO_STRBUF codes = STRBUF_INIT;
+    codes_of(strbuf_span(&s.out), &codes);
+    assert_string_equal(strbuf_cstr(&codes), want);
+    fake_close(&s);
+}
+
+/* [rates]: the command that is one too many is refused for now, those before and others' are not. */
+static void test_rates_of_addresses(void **state)
+{
+    (void)state;
+    struct config_rates rates = {.hourly = {[RATE_ADDRESS_CONNECTIONS] = 2, [RATE_ADDRESS_MESSAGES] = 2, [RATE_ADDRESS_RECIPIENTS] = 3}};
+    fake_reset();
+    mx_app.rates = &rates;
+    mx_app.came = rate_new();
+    mx_app.mail = smtp_pool_new(fake_service_start(&lmtp_protocol, &mail_app), mx_app.hostname, true);
+#define NEAR(address, script, want) check_codes_of_one(&smtp_mx_protocol, &mx_app, address, script, want)
+    static const char hello[] = "EHLO x.test\r\nMAIL FROM:<a@outside.test>\r\nRCPT TO:<alice@example.test>\r\n" TEXT;
+    NEAR("192.0.2.1", hello, "220 250 250 250 354 250");
+    NEAR("192.0.2.1",
+         "EHLO x.test\r\nMAIL FROM:<a@outside.test>\r\nRCPT TO:<bob@example.test>\r\nRCPT TO:<who@example.test>\r\n"
+         "RCPT TO:<alice@example.test>\r\n" TEXT "MAIL FROM:<a@outside.test>\r\nNOOP\r\n",
+         "220 250 250 250 550 451 354 250 451 250");
+    NEAR("192.0.2.1", "", "421");
+    NEAR("192.0.2.2", "EHLO x.test\r\n", "220 250");
+    NEAR("2001:db8::1", "EHLO x.test\r\n", "220 250"); /* a customer has a /64 */
+    NEAR("2001:db8::2", "EHLO x.test\r\n", "220 250");
+    NEAR("2001:db8:0:0:1234::3", "", "421");
+    NEAR("2001:db8:0:1::3", "EHLO x.test\r\n", "220 250");
+    struct ip_net exempt = {.prefix = 24};
+    assert_true(ip_parse(SPAN("192.0.2.0"), &exempt.address));
+    rates.exempt = (struct ip_set){&exempt, 1};
+    NEAR("192.0.2.1", hello, "220 250 250 250 354 250");
+    smtp_pool_free(&mx_app.mail);
+    fake_service_stop();
+    rate_free(&mx_app.came);
+    mx_app.rates = NULL;
+}
+
 static void submission_open(struct session *s)
 {
     static const struct protocol none = {.start = NULL};
@@ -712,6 +757,7 @@ int main(void)
         cmocka_unit_test(test_forwarding_and_partial_failure),
         cmocka_unit_test(test_full_accounts),
         cmocka_unit_test(test_full_accounts_are_known),
+        cmocka_unit_test(test_rates_of_addresses),
         cmocka_unit_test(test_notifications),
         cmocka_unit_test(test_submission),
         cmocka_unit_test(test_mx),

@@ -85,6 +85,56 @@ static void test_defaults(void **state)
     config_free(&c);
 }
 
+static void test_quota_and_rates(void **state)
+{
+    (void)state;
+    struct config *c;
+    assert_int_equal(parse("[server]\nhostname = a.test\ndata = d\n", &c), ST_OK);
+    assert_true(c->quota.storage == CONFIG_NO_QUOTA && c->quota.messages == CONFIG_NO_QUOTA);
+    assert_false(c->quota.is_permanent);
+    for (int i = 0; i < RATE_COUNT; i++)
+        assert_int_equal(c->rates.hourly[i], 0);
+    config_free(&c);
+    assert_int_equal(parse("[server]\nhostname = a.test\ndata = d\n"
+                           "[quota]\nstorage = 2t\nmessages = 0\nmailboxes = 7\nwhen_full = refuse\n"
+                           "administrators = Root@Example.TEST\n  other@b\xc3\xbc" "cher.test\n"
+                           "[rates]\nmessages_per_account = 100\nrecipients_per_address = 1000000000\n"
+                           "exempt = 192.0.2.0/24 [2001:db8::]/32\nexempt_accounts = News@example.test\n",
+                           &c),
+                     ST_OK);
+    assert_true(c->quota.storage == (uint64_t)2 << 40 && c->quota.messages == CONFIG_NO_QUOTA);
+    assert_int_equal(c->quota.mailboxes, 7);
+    assert_true(c->quota.is_permanent);
+    assert_int_equal(c->quota.administrator_count, 2);
+    assert_true(span_eq(c->quota.administrators[0], SPAN("root@example.test")));
+    assert_true(span_eq(c->quota.administrators[1], SPAN("other@xn--bcher-kva.test")));
+    assert_int_equal(c->rates.hourly[RATE_ACCOUNT_MESSAGES], 100);
+    assert_int_equal(c->rates.hourly[RATE_ADDRESS_RECIPIENTS], 1000000000);
+    assert_true(ip_set_has_text(&c->rates.exempt, SPAN("2001:db8::7")));
+    assert_true(span_eq(c->rates.exempt_accounts[0], SPAN("news@example.test")));
+    config_free(&c);
+}
+
+static void test_sizes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool is_good;
+        uint64_t n;
+    } sizes[] = {
+        {"0", true, 0},      {"17", true, 17},     {"1k", true, 1024},           {"3M", true, 3 << 20},
+        {"1G", true, 1 << 30}, {"1024M", true, 1 << 30}, {"1025M", false, 0},     {"1073741825", false, 0},
+        {"", false, 0},      {"k", false, 0},      {"-1", false, 0},             {"1kk", false, 0},
+        {"1.5M", false, 0},  {"18014398509481984K", false, 0}, {"1T", false, 0}, {" 1", false, 0},
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        uint64_t n = 0;
+        if (config_parse_size(span_cstr(sizes[i].text), 1 << 30, &n) != sizes[i].is_good || n != sizes[i].n)
+            fail_msg("%s: %llu", sizes[i].text, (unsigned long long)n);
+    }
+}
+
 /* In unix_path form only LMTP and local. */
 static void test_unix_path(void **state)
 {
@@ -156,6 +206,13 @@ static void test_mistakes(void **state)
         {SERVER "[limits]\nmessage_size = 99999999999999999999\n", "tassis.conf:5: "},
         {SERVER "[limits]\nmessage_size = M\n", "tassis.conf:5: "},
         {SERVER "[limits]\nsessions_per_address = -1\n", "tassis.conf:5: "},
+        {SERVER "[quota]\nstorage = lots\n", "tassis.conf:5: "},
+        {SERVER "[quota]\nmessages = 1K\n", "tassis.conf:5: "},
+        {SERVER "[quota]\nwhen_full = never\n", "tassis.conf:5: "},
+        {SERVER "[quota]\nadministrators = alice\n", "tassis.conf:5: "},
+        {SERVER "[rates]\nmessages_per_account = 1000000001\n", "tassis.conf:5: "},
+        {SERVER "[rates]\nexempt = here\n", "tassis.conf:5: "},
+        {SERVER "[rates]\nexempt_accounts = @\n", "tassis.conf:5: "},
         {SERVER "[smtp]\nsubaddress_separator = @\n", "tassis.conf:5: "},
         {SERVER "[dns]\nresolver = 127.0.0.1\n", "tassis.conf:5: "},
         {"[route]\nhost = a.test\n", "a route's name is made of"},
@@ -233,6 +290,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole),
         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_quota_and_rates), cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_unix_path),
         cmocka_unit_test(test_local),
         cmocka_unit_test(test_mistakes),
