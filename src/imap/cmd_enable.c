@@ -4,6 +4,7 @@
  */
 #include <inttypes.h>
 #include "imap/commands.h"
+#include "imap/metadata.h"
 #include "base/banned.h"
 
 static const struct {
@@ -13,6 +14,7 @@ static const struct {
 } extensions[] = {
     /* clang-format off */
     { "IMAP4rev2", IMAP_REV2 | IMAP_UTF8,         "9051" },
+    { "METADATA",  IMAP_METADATA,                 "5464 §4.1" },
     { "CONDSTORE", IMAP_CONDSTORE,                "7162 §3.1" },
     { "UIDONLY",   IMAP_UIDONLY,                  "9586" },
     { "UTF8=ACCEPT", IMAP_UTF8,                   "6855" },
@@ -33,6 +35,8 @@ void imap_enable(struct imap *im, unsigned features)
 {
     bool is_first = (features & IMAP_CONDSTORE) && !imap_has(im, IMAP_CONDSTORE);
     im->enabled |= features;
+    if (features & IMAP_METADATA)
+        imap_metadata_enable(im);
     if (is_first && im->state == IMAP_SELECTED)
         imap_untagged(im, "OK [HIGHESTMODSEQ %" PRIu64 "] Modseqs are told from now on", imap_known_modseq(im));
 }

@@ -1,6 +1,7 @@
 /*
  * cmd_list.c - LIST (RFC 3501 §6.3.8, RFC 9051 §6.3.9) with all that it can be asked for besides: RFC 5258
- * (LIST-EXTENDED), 3348, 6154, 5819 (STATUS), 8440 (MYRIGHTS).
+ * (LIST-EXTENDED), 3348, 6154, 5819 (STATUS), 8440 (MYRIGHTS), 9590
+ * (METADATA).
  *
  * The names are read first (list_tree.h), then written as the client takes them, each with its other responses behind
  * it. STATUS is answered from the counters that were read with the names: one look into the account, however many
@@ -8,8 +9,8 @@
  */
 #include "imap/commands.h"
 #include "imap/list_tree.h"
+#include "imap/metadata.h"
 #include "imap/names.h"
-#include "imap/place.h"
 #include "imap/status.h"
 #include "base/banned.h"
 
@@ -18,6 +19,9 @@ struct list_work {
     struct list_tree tree;
     status_items status;
     size_t written;
+    /* METADATA of the name that was written last, while there is something left of it. */
+    struct arena values;
+    struct metadata_answers answers;
 };
 
 /* ---- the LIST response ------------------------------------------------------------------------------------------ */
@@ -69,8 +73,23 @@ static void write_list(struct imap *im, const struct list_work *work, const stru
 
 /* ---- what goes with it ------------------------------------------------------------------------------------------ */
 
-/* A name that is there for its children alone has none of it (RFC 5819 §3, RFC 8440 §4). */
-static void write_name(struct imap *im, const struct list_work *work, const struct list_name *n)
+/* RFC 9590 §3: as GETMETADATA would answer. A mailbox whose entries cannot be read has none of them told. */
+static void read_metadata(struct imap *im, struct list_work *work, const struct list_name *n)
+{
+    struct err err;
+    AUTO(txn) txn = NULL;
+    const struct metadata_query query = {.entries = work->wanted.metadata};
+    const struct metadata_target target = {n->mailbox, n->owner == im->account};
+    const struct imap_place place = {.account = n->owner, .rights = n->rights};
+    arena_free(&work->values);
+    work->answers = (struct metadata_answers){0};
+    if (imap_metadata_may_read(n->rights) && imap_place_begin(im, &place, TXN_READ, &txn, &err) == ST_OK &&
+        imap_metadata_read(im, txn, &target, &query, &work->values, &work->answers, &err) != ST_OK)
+        work->answers = (struct metadata_answers){0};
+}
+
+/* A name that is there for its children alone has none of it (RFC 5819 §3, RFC 8440 §4, RFC 9590 §4). */
+static void write_name(struct imap *im, struct list_work *work, const struct list_name *n)
 {
     write_list(im, work, n);
     if (!n->is_selected || !n->mailbox)
@@ -79,20 +98,26 @@ static void write_name(struct imap *im, const struct list_work *work, const stru
         imap_write_myrights(im, n->name, n->rights);
     if (work->status && can_be_selected(n))
         imap_write_status_line(im, n->mailbox, work->status);
+    if (work->wanted.returns & LIST_RETURN_METADATA)
+        read_metadata(im, work, n);
+}
+
+/* What is left of the responses to the name that was written last; false where the output is full. */
+static bool write_rest(struct imap *im, struct list_work *work)
+{
+    return !work->written || imap_metadata_write(im, work->tree.names[work->written - 1].name, &work->answers);
 }
 
 static enum status write_names(struct imap *im, struct imap_call *call, bool *is_done, struct err *err)
 {
     struct list_work *work = call->work;
     (void)err;
-    for (; work->written < work->tree.count; work->written++) {
-        if (imap_out(im)->len >= SESSION_OUT_HIGH)
-            return ST_OK;
-        const struct list_name *n = &work->tree.names[work->written];
+    while (write_rest(im, work) && work->written < work->tree.count && imap_out(im)->len < SESSION_OUT_HIGH) {
+        const struct list_name *n = &work->tree.names[work->written++];
         if (list_is_told(n, &work->wanted))
             write_name(im, work, n);
     }
-    *is_done = true;
+    *is_done = work->written == work->tree.count && work->answers.written == work->answers.count;
     return ST_OK;
 }
 
@@ -100,6 +125,7 @@ static void release(struct imap_call *call)
 {
     struct list_work *work = call->work;
     list_tree_free(&work->tree);
+    arena_free(&work->values);
 }
 
 static enum status read_args(struct imap *im, struct imap_call *call, struct list_work *work, struct err *err)

@@ -39,6 +39,9 @@ IMAP_RUN(cmd_list);
 IMAP_RUN(cmd_lsub);
 /* cmd_status.c */
 IMAP_RUN(cmd_status);
+/* cmd_metadata.c */
+IMAP_RUN(cmd_getmetadata);
+IMAP_RUN(cmd_setmetadata);
 /* cmd_acl.c */
 IMAP_RUN(cmd_setacl);
 IMAP_RUN(cmd_deleteacl);

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "imap/commands.h"
 #include "imap/internal.h"
+#include "imap/metadata.h"
 #include "base/banned.h"
 
 /* ---- making a call -------------------------------------------------------------------------------------------- */
@@ -222,8 +223,10 @@ enum next imap_call_finish(struct imap *im, enum status st, const struct err *er
     if (st != ST_OK && err != &call->failure)
         call->failure = *err;
     tell_limit(im, call);
-    if (call->next == NEXT_AGAIN)
+    if (call->next == NEXT_AGAIN) {
+        imap_metadata_tell(im);
         begin_news(im, call);
+    }
     return go_on(im);
 }
 

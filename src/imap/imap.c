@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "base/mem.h"
 #include "imap/internal.h"
+#include "imap/metadata.h"
 #include "base/banned.h"
 
 /* An idle session is one of many thousands. */
@@ -31,6 +32,7 @@ static void imap_end(struct session *s)
     imap_call_free(&im->call);
     imap_append_free(&im->waiting);
     imap_login_free(&im->login);
+    imap_metadata_free(&im->metadata);
     free(im->tag);
     if (im->account) {
         imap_deselect(im);
@@ -112,7 +114,7 @@ static enum next mail_start(struct session *s)
 static enum next mail_poke(struct session *s)
 {
     struct imap *im = session_state(s);
-    if (im->mode != IMAP_MODE_IDLE || !im->has_news)
+    if (im->mode != IMAP_MODE_IDLE || (!im->has_news && !imap_metadata_has_news(im)))
         return NEXT_INPUT;
     imap_call_resume(im, SPAN_NONE, NULL);
     return imap_call_finish(im, ST_OK, NULL);

@@ -8,7 +8,9 @@
  */
 #include <stdlib.h>
 #include "base/mem.h"
+#include "imap/commands.h"
 #include "imap/internal.h"
+#include "imap/metadata.h"
 #include "base/banned.h"
 
 static void invite(struct imap *im)
@@ -211,7 +213,7 @@ static enum next refuse_large(struct imap *im, struct span input, const struct f
 {
     struct err err;
     if (imap_call_begin(im, span_take(input, found->brace), &err) == ST_OK)
-        im->call->no_code = "TOOBIG";
+        im->call->no_code = im->call->command->run == cmd_setmetadata ? imap_metadata_maxsize : "TOOBIG";
     consume(im, found->octets);
     return refuse_literal(im, found, err_set(&err, ST_LIMIT, "the literal is too large"), &err);
 }

@@ -4,6 +4,7 @@
  */
 #include "imap/list_tree.h"
 #include <stdlib.h>
+#include "imap/metadata.h"
 #include "imap/place.h"
 #include "base/banned.h"
 
@@ -69,6 +70,7 @@ static enum status add_owner(struct imap *im, struct arena *a, const struct prin
     AUTO(txn) txn = NULL;
     TRY(account_open(imap_mail_app(im)->store, owner->address, &account, err));
     t->owners[t->owner_count++] = account;
+    imap_metadata_watch(im, account);
     TRY(store_begin(account, TXN_READ, &txn, err));
     if (wanted->returns & LIST_RETURN_STATUS) /* UNSEEN is the reader's own */
         store_act_as(txn, imap_reader(im, account), 0);

@@ -1,5 +1,6 @@
 /* place.c - see place.h. */
 #include "imap/place.h"
+#include "imap/metadata.h"
 #include "base/banned.h"
 
 static const struct span others_prefix = SPAN_INIT("Other Users"), shared_prefix = SPAN_INIT("Shared");
@@ -107,6 +108,7 @@ static enum status find_owner(struct imap *im, struct imap_call *call, const str
         if (!span_starts(name, prefix))
             continue;
         TRY(account_open(imap_mail_app(im)->store, owners[i].address, &out->account, err));
+        imap_metadata_watch(im, out->account);
         out->name = span_skip(name, prefix.len);
         return ST_OK;
     }

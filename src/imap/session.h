@@ -112,6 +112,7 @@ enum imap_feature {
     IMAP_CONDSTORE = 4, /* RFC 7162 §3.1: FETCH responses that nobody asked for have UID and MODSEQ */
     IMAP_QRESYNC = 8,   /* RFC 7162 §3.2: VANISHED in place of EXPUNGE; never without IMAP_CONDSTORE */
     IMAP_UIDONLY = 16,  /* RFC 9586: no message numbers; UIDFETCH in place of FETCH, VANISHED in place of EXPUNGE */
+    IMAP_METADATA = 32, /* RFC 5464 §4.4: changes of metadata are told */
 };
 
 /* What the bytes that come in are. */
@@ -159,6 +160,8 @@ struct imap {
     bool is_watching;
     _Atomic bool has_news;  /* set by the hub: the mailbox has changed */
     _Atomic bool is_idling; /* news are to be told at once */
+
+    struct metadata_watch *metadata; /* metadata.h; NULL: not enabled */
 
     unsigned bad_in_a_row; /* commands answered with BAD */
     /* before login */

@@ -103,6 +103,8 @@ static enum status prepare(struct role_run *r, struct err *err)
     app->local = &c->local;
     app->user_name = users_name;
     app->user_ctx = users_new();
+    app->comment = c->comment;
+    app->contact = c->contact;
     app->relay_channel = ROLE_FD_CHANNELS + CHANNEL_MAIL_RELAY;
     app->subaddress_separator = c->subaddress_separator;
     app->message_size_max = c->message_size;
@@ -173,6 +175,8 @@ static void reload(struct role_run *r)
 {
     struct mail_app *app = r->state;
     app->local = &r->config->local;
+    app->comment = r->config->comment;
+    app->contact = r->config->contact;
     app->message_size_max = r->config->message_size;
     app->messages_per_command = r->config->messages_per_command;
     app->messages_per_save = r->config->messages_per_save;

@@ -16,6 +16,9 @@ struct watcher {
     struct watcher *prev, *next;
 };
 
+/* In place of a mailbox: changes of metadata, wherever in the account (store/metadata.h). */
+#define HUB_METADATA UINT64_MAX
+
 /* mailbox 0: every change of the account, the list of mailboxes included. Takes a reference to the account. */
 void hub_watch(struct account *a, mailbox_id mailbox, struct watcher *w);
 void hub_unwatch(struct watcher *w);

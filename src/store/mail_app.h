@@ -18,6 +18,8 @@ struct rate;
 struct mail_app {
     struct handover_app handover;
     const char *hostname;
+    /* Metadata of the server (RFC 5464 §3.2.1.1), NULL: none. What a reload replaces stays for who still reads it. */
+    _Atomic(const char *) comment, contact;
     struct store *store;
     struct directory *directory;
     _Atomic(const struct config_local *) local; /* what users of this machine may send */

@@ -135,6 +135,8 @@ enum status mailbox_list(struct txn *t, struct arena *a, struct mailbox **list, 
 /* Makes missing parents too. A \Noselect mailbox of that name becomes selectable. ST_EXISTS, ST_LIMIT; ST_SYNTAX for
  * names with empty levels, control characters, '%', '*', or invalid UTF-8. */
 enum status mailbox_create(struct txn *t, struct span name, enum special_use use, mailbox_id *id, struct err *err);
+/* USE_NONE: none any more. ST_DENIED for what is \Noselect. */
+enum status mailbox_set_use(struct txn *t, mailbox_id id, enum special_use use, struct err *err);
 /* With its messages. Where it has children it stays as \Noselect; where it is that already: ST_DENIED (RFC 3501
  * §6.3.4). */
 enum status mailbox_delete(struct txn *t, struct span name, struct err *err);

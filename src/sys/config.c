@@ -14,6 +14,7 @@
 #include "sys/config_internal.h"
 #include "sys/file.h"
 #include "text/address.h"
+#include "text/charset.h"
 #include "base/banned.h"
 
 enum {
@@ -38,6 +39,27 @@ const char *config_keep_path(struct reader *r, const char *path)
     if (path[0] == '/')
         return config_keep(r, path);
     return arena_printf(&r->c->arena, "%s/%s%c", r->base_dir, path, '\0').p;
+}
+
+static enum status read_comment(struct reader *r, const struct config_key *k, const char *value)
+{
+    if (!utf8_is_valid(span_cstr(value)))
+        return err_set(r->err, ST_SYNTAX, "%s: this is not UTF-8", k->name);
+    r->c->comment = config_keep(r, value);
+    return ST_OK;
+}
+
+/* A scheme and something behind it (RFC 3986 §3). */
+static enum status read_contact(struct reader *r, const struct config_key *k, const char *value)
+{
+    size_t scheme = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+    for (const char *c = value; *c; c++)
+        if (*c <= ' ' || *c >= 0x7f)
+            scheme = 0;
+    if (!scheme || value[scheme] != ':' || !value[scheme + 1])
+        return err_set(r->err, ST_SYNTAX, "%s: '%s' is not a URI like mailto:postmaster@example.test", k->name, value);
+    r->c->contact = config_keep(r, value);
+    return ST_OK;
 }
 
 static enum status read_hostname(struct reader *r, const struct config_key *k, const char *value)
@@ -231,6 +253,8 @@ static enum status read_separator(struct reader *r, const struct config_key *k, 
 
 static const struct config_key keys[] = {
     {"server", "hostname", read_hostname, false, 0},
+    {"server", "comment", read_comment, false, 0},
+    {"server", "contact", read_contact, false, 0},
     {"server", "data", read_data, false, 0},
     {"server", "user", read_user, false, 0},
     {"listen", "smtp", read_listen, true, SERVICE_SMTP},

@@ -38,6 +38,8 @@ struct config {
     struct arena arena;
     /* [server] */
     const char *hostname;
+    const char *comment; /* what IMAP says of the server; NULL: nothing */
+    const char *contact; /* a URI: mailto:, tel:, https:; NULL: nothing */
     const char *data;      /* absolute */
     const char *user;      /* default "tassis" */
     /* [listen] */

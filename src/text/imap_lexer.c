@@ -160,7 +160,7 @@ static enum status quoted(struct imap_args *args, struct span *out, struct err *
     return err_set(err, ST_SYNTAX, "quoted string is not closed");
 }
 
-static enum status literal(struct imap_args *args, struct span *out, struct err *err)
+static enum status literal_octets(struct imap_args *args, struct span *out, struct err *err)
 {
     struct span s = args->rest, digits;
     size_t brace = span_find_byte(span_take(s, 24), '}', 0);
@@ -176,10 +176,24 @@ static enum status literal(struct imap_args *args, struct span *out, struct err 
     if (content.len < size)
         return err_set(err, ST_SYNTAX, "literal is shorter than announced");
     *out = span_take(content, (size_t)size);
-    if (span_find_byte(*out, '\0', 0) != SPAN_NPOS)
-        return err_set(err, ST_SYNTAX, "NUL is not allowed in a literal");
     args->rest = span_skip(content, (size_t)size);
     return ST_OK;
+}
+
+static enum status literal(struct imap_args *args, struct span *out, struct err *err)
+{
+    TRY(literal_octets(args, out, err));
+    if (span_find_byte(*out, '\0', 0) != SPAN_NPOS)
+        return err_set(err, ST_SYNTAX, "NUL is not allowed in a literal");
+    return ST_OK;
+}
+
+enum status args_literal8(struct imap_args *args, struct span *out, struct err *err)
+{
+    if (!span_starts(args->rest, SPAN("~{")))
+        return args_expected(args, "a literal8", err);
+    advance(args, 1);
+    return literal_octets(args, out, err);
 }
 
 enum status args_string(struct imap_args *args, struct span *out, struct err *err)

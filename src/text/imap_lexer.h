@@ -58,6 +58,8 @@ enum status args_atom(struct imap_args *args, struct span *out, struct err *err)
 /* Quoted or literal. NUL is refused everywhere (RFC 3501 §4.3.1). 8-bit bytes in quoted strings are let through. */
 enum status args_string(struct imap_args *args, struct span *out, struct err *err);
 enum status args_astring(struct imap_args *args, struct span *out, struct err *err);
+/* literal8 of RFC 3516 §5: "~{5}" and octets, NUL among them. */
+enum status args_literal8(struct imap_args *args, struct span *out, struct err *err);
 enum status args_nstring(struct imap_args *args, bool *has, struct span *out, struct err *err); /* NIL: *has false */
 
 enum status args_number(struct imap_args *args, uint32_t *out, struct err *err);

@@ -16,6 +16,7 @@ static const struct {
 };
 
 static enum status status_value(struct imap_args *args, struct list_args *out, struct err *err);
+static enum status metadata_value(struct imap_args *args, struct list_args *out, struct err *err);
 
 static const struct {
     const char *name;
@@ -24,7 +25,7 @@ static const struct {
 } returns[] = {
     {"SUBSCRIBED", LIST_RETURN_SUBSCRIBED, NULL},   {"CHILDREN", LIST_RETURN_CHILDREN, NULL},
     {"SPECIAL-USE", LIST_RETURN_SPECIAL_USE, NULL}, {"STATUS", LIST_RETURN_STATUS, status_value},
-    {"MYRIGHTS", LIST_RETURN_MYRIGHTS, NULL},
+    {"MYRIGHTS", LIST_RETURN_MYRIGHTS, NULL},       {"METADATA", LIST_RETURN_METADATA, metadata_value},
 };
 
 const char *list_select_name(unsigned select)
@@ -119,6 +120,12 @@ static enum status status_value(struct imap_args *args, struct list_args *out, s
     }
     out->status_items = span_take(start, start.len - args->rest.len);
     return ST_OK;
+}
+
+static enum status metadata_value(struct imap_args *args, struct list_args *out, struct err *err)
+{
+    TRY(args_sp(args, err));
+    return metadata_entries_parse(args, &out->metadata, err);
 }
 
 static enum status return_option(struct imap_args *args, struct list_args *out, struct err *err)

@@ -8,6 +8,7 @@
  */
 #pragma once
 #include "text/imap_lexer.h"
+#include "text/imap_metadata_args.h"
 #include "text/imap_pattern.h"
 
 enum {
@@ -30,6 +31,7 @@ enum list_return { /* bits */
                    LIST_RETURN_SPECIAL_USE = 4,
                    LIST_RETURN_STATUS = 8,    /* RFC 5819 */
                    LIST_RETURN_MYRIGHTS = 16, /* RFC 8440 */
+                   LIST_RETURN_METADATA = 32, /* RFC 9590 */
 };
 
 struct list_args {
@@ -39,7 +41,8 @@ struct list_args {
     unsigned returns;               /* enum list_return; with those that selection options imply */
     struct imap_pattern **patterns; /* each with the reference in front; in the arena */
     size_t pattern_count;
-    struct span status_items; /* of RETURN (STATUS (…)), with its parentheses, not looked at yet */
+    struct span status_items;         /* of RETURN (STATUS (…)), with its parentheses, not looked at yet */
+    struct metadata_entries metadata; /* of RETURN (METADATA (…)) */
 };
 
 /* From the space behind LIST to the command's end. */

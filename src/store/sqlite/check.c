@@ -74,6 +74,8 @@ static const char *const queries[] = {
     " coalesce(n, 0) FROM seen_count c LEFT JOIN (SELECT mailbox, reader, count(*) n FROM seen WHERE is_seen = 1"
     " GROUP BY mailbox, reader) s ON s.mailbox = c.mailbox AND s.reader = c.reader WHERE c.messages <> coalesce(n, 0)",
 
+    "SELECT 'metadata of mailbox ' || mailbox || ', which does not exist' FROM metadata"
+    " WHERE mailbox <> 0 AND mailbox NOT IN (SELECT id FROM mailbox)",
     "SELECT 'access control list of mailbox ' || mailbox || ', which does not exist' FROM acl"
     " WHERE mailbox NOT IN (SELECT id FROM mailbox)",
 

@@ -164,6 +164,7 @@ struct txn {
     struct txn_mailbox *mailboxes;
     struct keywords *keywords; /* changed by this transaction, or NULL */
     bool is_list_changed;      /* names, subscriptions */
+    bool is_metadata_changed;
     struct arena arena;
 };
 
@@ -238,6 +239,10 @@ enum status seen_copy_range(struct txn *t, struct message_range r, mailbox_id to
                             struct err *err);
 enum status seen_forget_range(struct txn *t, struct message_range r, struct err *err);
 enum status seen_drop_mailbox(struct txn *t, mailbox_id mailbox, struct err *err);
+
+/* metadata.c */
+enum status metadata_drop_mailbox(struct txn *t, mailbox_id mailbox, struct err *err);
+enum status metadata_copy_all(struct txn *t, mailbox_id from, mailbox_id to, struct err *err);
 
 /* keyword.c */
 void keywords_free(struct keywords **k);

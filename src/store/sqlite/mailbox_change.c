@@ -187,6 +187,7 @@ enum status mailbox_delete(struct txn *t, struct span name, struct err *err)
     TRY_WRITE(t, message_drop_all(t, m, err));
     TRY_WRITE(t, note_gone(t, m->row.uidvalidity, err));
     TRY_WRITE(t, db_run(t->db, err, "DELETE FROM acl WHERE mailbox = ?", INT(id)));
+    TRY_WRITE(t, metadata_drop_mailbox(t, (uint64_t)id, err));
     t->is_list_changed = true;
     if (is_parent) {
         m->row.is_noselect = true;
@@ -286,11 +287,27 @@ enum status mailbox_rename(struct txn *t, struct span from, struct span to, stru
     if (mailbox_name_is_inbox(from)) {
         mailbox_id made;
         TRY(create_checked(t, to, USE_NONE, &made, err));
+        TRY_WRITE(t, metadata_copy_all(t, (uint64_t)source, made, err)); /* RFC 5464 §4.1: INBOX keeps its own */
         return txn_check(t, message_move_all(t, (uint64_t)source, made, err));
     }
     if (to.len > from.len && span_starts(to, from) && to.p[from.len] == '/')
         return err_set(err, ST_DENIED, "a mailbox cannot be moved below itself");
     return rename_tree(t, from, to, err);
+}
+
+/* ---- special use ------------------------------------------------------------------------------------------------ */
+
+enum status mailbox_set_use(struct txn *t, mailbox_id id, enum special_use use, struct err *err)
+{
+    struct txn_mailbox *m;
+    TRY(txn_need(t, true, err));
+    TRY(txn_mailbox(t, id, &m, err));
+    if (m->row.is_noselect)
+        return err_set(err, ST_DENIED, "this name only holds other mailboxes");
+    m->row.use = (uint8_t)use;
+    m->is_dirty = true;
+    t->is_list_changed = true;
+    return ST_OK;
 }
 
 /* ---- subscribing, \Recent

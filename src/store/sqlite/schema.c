@@ -157,6 +157,19 @@ static const char version_6[] =
     "UPDATE mailbox SET deleted_size = (SELECT coalesce(sum(size), 0) FROM message"
     "  WHERE message.mailbox = mailbox.id AND flags & 8 <> 0) WHERE deleted > 0;";
 
+/* Annotations (store/metadata.h). `reader`: whose private entry it is, 0 the owner's; of shared ones 0. */
+static const char version_7[] =
+    "CREATE TABLE metadata("
+    "  mailbox INTEGER NOT NULL," /* 0: the account */
+    "  is_private INTEGER NOT NULL,"
+    "  reader INTEGER NOT NULL,"
+    "  path TEXT NOT NULL,"
+    "  modseq INTEGER NOT NULL,"
+    "  changed_utc INTEGER NOT NULL,"
+    "  value BLOB," /* NULL: removed */
+    "  PRIMARY KEY(mailbox, is_private, reader, path)) WITHOUT ROWID;"
+    "CREATE INDEX metadata_modseq ON metadata(modseq);";
+
 const struct migration account_migrations[] = {
     {version_1},
     {version_2},
@@ -164,6 +177,7 @@ const struct migration account_migrations[] = {
     {version_4},
     {version_5},
     {version_6},
+    {version_7},
 };
 const int account_migration_count = sizeof account_migrations / sizeof *account_migrations;
 

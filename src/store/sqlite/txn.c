@@ -248,6 +248,8 @@ static void poke(struct txn *t)
     }
     if (is_any)
         hub_poke(h, 0);
+    if (t->is_metadata_changed)
+        hub_poke(h, HUB_METADATA);
 }
 
 static enum status commit_write(struct txn *t, struct err *err)
