@@ -127,6 +127,19 @@ def test_sessions_at_the_limit(server, limit, fits):
     assert held(server, box)["messages"] == fits
 
 
+def test_a_run_of_appends_is_not_lost_with_its_last(server):
+    """APPENDs that come together share a transaction; at the limit each has what it would have had alone."""
+    box = server.new_account()
+    limits(server, box, "messages=3")
+    imap = box.imap()
+    imap.send(b"".join(b"r%d APPEND INBOX {%d+}\r\n%s\r\n" % (i, len(MESSAGE), MESSAGE) for i in range(5)))
+    answers = [imap.finish(b"r%d" % i).tagged for i in range(5)]
+    assert [a.split(b" ")[0] for a in answers] == [b"OK", b"OK", b"OK", b"NO", b"NO"]
+    assert answers[4].startswith(b"NO [OVERQUOTA]")
+    imap.close()
+    assert len(box.messages()) == 3
+
+
 def test_limits_are_there_after_a_restart(make_server):
     server = make_server(auth="plaintext = loopback")
     box = server.new_account()

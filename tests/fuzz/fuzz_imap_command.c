@@ -19,7 +19,10 @@ static void renew_world(void)
         return;
     if (world)
         world_free(&world);
+    static struct span administrator = SPAN_INIT("alice@example.test");
+    static const struct config_quota quota = {.administrators = &administrator, .administrator_count = 1};
     world = world_new();
+    world_app(world)->quota = &quota; /* who may SETQUOTA */
     log_set_level(LOG_ERROR);
     world_deliver(world, "INBOX", "From: alice@example.test\r\nSubject: one\r\n\r\nfirst\r\n");
     world_deliver(
