@@ -34,6 +34,7 @@ static const struct imap_command commands[] = {
     { "AUTHENTICATE", LOGIN,    0,                         "SASL-IR",            "3501 §6.2.2, 4959",  cmd_authenticate },
     { "LOGIN",        LOGIN,    0,                         NULL,                 "3501 §6.2.3",        cmd_login },
     { "UNAUTHENTICATE", AUTH,   0,                         "UNAUTHENTICATE",     "8437",               cmd_unauthenticate },
+    { "COMPRESS",     AUTH,     0,                         "COMPRESS=DEFLATE",   "4978",               cmd_compress },
     { "ENABLE",       AUTH,     0,                         "ENABLE",             "5161",               cmd_enable },
     { "SELECT",       AUTH,     0,                         NULL,                 "3501 §6.3.1",        cmd_select },
     { "EXAMINE",      AUTH,     0,                         NULL,                 "3501 §6.3.2",        cmd_examine },

@@ -29,6 +29,8 @@ enum park return_begin(struct session *s)
         return session_end(s);
     session_end_protocol(s); /* nothing of the account is open from here on, */
     session_leave_hold(s);   /* and its next login finds it gone */
+    if (s->stream.deflate && session_unread(s))
+        return session_end(s); /* RFC 8437 §4.1: what follows the command is not compressed */
     strbuf_add(&s->out, session_input(s));
     session_consume(s, session_unread(s));
     s->since_ms = clock_mono_ms();
@@ -69,6 +71,11 @@ enum park return_advance(struct session *s)
 {
     if (s->bits & BIT_SHUTDOWN)
         return session_end(s);
+    if (s->stream.deflate) {
+        enum io io = stream_end_deflate(&s->stream, &s->out);
+        if (io != IO_OK)
+            return io == IO_WANT_READ ? PARK_RETURN : session_end(s);
+    }
     if (!s->has_marked) {
         enum park why = send_mark(s);
         if (why != PARK_NONE)

@@ -121,6 +121,8 @@ static enum io fill(struct session *s, size_t *got)
             break;
         w->in_len += n;
         *got += n;
+        if (s->stream.deflate)
+            break; /* a block may hold the last command that is compressed (give_back.c) */
         if (n < room && !s->stream.ssl)
             io = IO_WANT_READ; /* the socket is drained; were it not, epoll would say so at once */
     }
@@ -173,6 +175,15 @@ static enum park begin_tls(struct session *s)
         return session_end(s);
     s->is_secured = true;
     s->phase = PHASE_HANDSHAKE;
+    return PARK_NONE;
+}
+
+static enum park begin_compression(struct session *s)
+{
+    if (s->stream.deflate || session_unread(s))
+        return session_end(s);
+    stream_start_deflate(&s->stream);
+    s->next_step = NEXT_INPUT;
     return PARK_NONE;
 }
 
@@ -246,6 +257,8 @@ static enum park step(struct session *s)
         return wait_for_input(s);
     case NEXT_STARTTLS:
         return begin_tls(s);
+    case NEXT_COMPRESS:
+        return begin_compression(s);
     case NEXT_CARRY:
         if (!s->carry)
             return session_end(s);

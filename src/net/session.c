@@ -176,6 +176,11 @@ bool session_is_tls(const struct session *s)
     return s->peer.tls_version[0] != '\0';
 }
 
+bool session_is_compressed(const struct session *s)
+{
+    return s->stream.deflate != NULL;
+}
+
 bool session_can_tls(const struct session *s)
 {
     if (!s->source->listener.has_tls || s->stream.ssl)

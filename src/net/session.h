@@ -26,6 +26,7 @@ enum next {
     NEXT_AGAIN,    /* a command was done; call input() again if bytes are left */
     NEXT_PRODUCE,  /* there is more to send: call produce() once output is below SESSION_OUT_HIGH */
     NEXT_STARTTLS, /* send the output, shake hands, then call secured(); unread input is discarded */
+    NEXT_COMPRESS, /* send the output; everything behind it is compressed, both ways (RFC 4978). No input may be unread */
     NEXT_CARRY,    /* send the output, then only carry bytes between the client and session_set_carry()'s fd */
     NEXT_RETURN,   /* came through a channel, from a role that carries: send the output, then give the client back to it;
                       unread input goes along. The protocol's free() is called first */
@@ -90,6 +91,7 @@ bool session_is_tls(const struct session *s);      /* the client's connection is
 bool session_is_from_role(const struct session *s); /* came through a channel: the other end is a role of this server */
 /* Whose process is at the other end of a Unix-domain socket that was accepted, by the kernel (SO_PEERCRED); false: it is none. */
 bool session_peer_uid(const struct session *s, uint32_t *uid);
+bool session_is_compressed(const struct session *s);
 bool session_can_tls(const struct session *s);     /* STARTTLS is possible here */
 
 /* idle_ms: how long to wait for the first byte of a command. command_ms: how long from there to its end. Partial bytes do

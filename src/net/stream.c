@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "net/deflate.h"
 #include "net/tls_internal.h"
 #include "base/banned.h"
 
@@ -53,8 +54,9 @@ static enum io ssl_outcome(struct stream *st, int result)
     }
 }
 
-enum io stream_read(struct stream *st, char *p, size_t size, size_t *n)
+static enum io read_below(void *ctx, char *p, size_t size, size_t *n)
 {
+    struct stream *st = ctx;
     if (!st->ssl)
         return socket_read(st->fd, p, size, n);
     if (st->is_broken)
@@ -64,8 +66,9 @@ enum io stream_read(struct stream *st, char *p, size_t size, size_t *n)
     return r == 1 ? IO_OK : ssl_outcome(st, r);
 }
 
-enum io stream_write(struct stream *st, struct span data, size_t *n)
+static enum io write_below(void *ctx, struct span data, size_t *n)
 {
+    struct stream *st = ctx;
     if (!st->ssl)
         return socket_write(st->fd, data, n);
     if (st->is_broken)
@@ -75,8 +78,45 @@ enum io stream_write(struct stream *st, struct span data, size_t *n)
     return r == 1 ? IO_OK : ssl_outcome(st, r);
 }
 
+static struct deflate_below below(struct stream *st)
+{
+    return (struct deflate_below){st, read_below, write_below};
+}
+
+enum io stream_read(struct stream *st, char *p, size_t size, size_t *n)
+{
+    if (!st->deflate)
+        return read_below(st, p, size, n);
+    const struct deflate_below b = below(st);
+    return deflate_read(st->deflate, &b, p, size, n);
+}
+
+enum io stream_write(struct stream *st, struct span data, size_t *n)
+{
+    if (!st->deflate)
+        return write_below(st, data, n);
+    const struct deflate_below b = below(st);
+    return deflate_write(st->deflate, &b, data, n);
+}
+
+void stream_start_deflate(struct stream *st)
+{
+    st->deflate = deflate_new();
+}
+
+enum io stream_end_deflate(struct stream *st, struct strbuf *beyond)
+{
+    const struct deflate_below b = below(st);
+    enum io io = deflate_read_end(st->deflate, &b, beyond);
+    if (io == IO_OK)
+        deflate_free(&st->deflate);
+    return io;
+}
+
 bool stream_has_pending(const struct stream *st)
 {
+    if (st->deflate && deflate_has_pending(st->deflate))
+        return true;
     return st->ssl && !st->is_broken && SSL_has_pending(st->ssl);
 }
 
@@ -126,6 +166,7 @@ static void drop_tls(struct stream *st)
 
 void stream_finish(struct stream *st)
 {
+    deflate_free(&st->deflate);
     if (st->ssl) {
         if (!st->is_broken && SSL_is_init_finished(st->ssl)) {
             ERR_clear_error();
@@ -138,6 +179,7 @@ void stream_finish(struct stream *st)
 
 void stream_close(struct stream *st)
 {
+    deflate_free(&st->deflate);
     if (st->ssl)
         drop_tls(st);
     if (st->fd >= 0)

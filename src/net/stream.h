@@ -1,5 +1,5 @@
 /*
- * stream.h - one connection's bytes, plain or TLS, never blocking. One thread at a time.
+ * stream.h - one connection's bytes, plain or TLS, compressed or not, never blocking. One thread at a time.
  */
 #pragma once
 #include "base/err.h"
@@ -8,9 +8,11 @@
 #include "net/tls.h"
 
 struct ssl_st;
+struct deflate;
 
 struct stream {
-    struct ssl_st *ssl; /* NULL: plain */
+    struct ssl_st *ssl;      /* NULL: plain */
+    struct deflate *deflate; /* NULL: not compressed */
     int fd;
     bool is_broken; /* a TLS error happened: nothing more may be asked of ssl */
 };
@@ -27,7 +29,7 @@ enum io {
 enum io stream_read(struct stream *st, char *p, size_t size, size_t *n);
 /* On IO_OK 0 < *n <= data.len. After IO_WANT_* the next call begins with the same bytes. */
 enum io stream_write(struct stream *st, struct span data, size_t *n);
-/* True where bytes wait inside the TLS layer, of which epoll knows nothing. */
+/* True where bytes wait inside the layers, of which epoll knows nothing. */
 bool stream_has_pending(const struct stream *st);
 
 enum status stream_start_tls(struct stream *st, struct tls_context *tls, struct err *err);
@@ -35,6 +37,11 @@ enum status stream_start_tls(struct stream *st, struct tls_context *tls, struct 
 enum io stream_handshake(struct stream *st, char *reason, size_t reason_size);
 /* Version and cipher of the handshake that succeeded. */
 void stream_tls_facts(const struct stream *st, struct peer *peer);
+
+/* From here on both directions are compressed (RFC 4978). */
+void stream_start_deflate(struct stream *st);
+/* Not any more; as deflate_read_end(). On IO_WANT_* to be called again. */
+enum io stream_end_deflate(struct stream *st, struct strbuf *beyond);
 
 /* close_notify where there is TLS, then FIN; gives the TLS state's memory back. The socket can still be read raw. */
 void stream_finish(struct stream *st);

@@ -16,7 +16,7 @@ struct session {
     size_t in_at; /* what is before was consumed; it stays where it is until input() returns, as in net/ */
     size_t input_max;
     size_t largest_output;
-    bool is_poked, is_running, is_producing, is_closed, is_tls, is_tls_possible, is_carrying;
+    bool is_poked, is_running, is_producing, is_closed, is_tls, is_tls_possible, is_carrying, is_compressed;
     struct peer peer;
     void (*between)(void *arg);
     void *between_arg;
@@ -65,6 +65,11 @@ bool session_is_tls(const struct session *s)
 {
     return s->is_tls;
 }
+bool session_is_compressed(const struct session *s)
+{
+    return s->is_compressed;
+}
+
 bool session_can_tls(const struct session *s)
 {
     return s->is_tls_possible;
@@ -139,6 +144,8 @@ static void run(struct session *s, enum next next)
         s->is_tls = true;
         run(s, s->protocol->secured(s));
     }
+    if (next == NEXT_COMPRESS)
+        s->is_compressed = true; /* only said: what a test sends is plain */
     if (next == NEXT_CARRY)
         s->is_carrying = true;
     if (next == NEXT_RETURN) /* what the client has said for gate stays in s->in */

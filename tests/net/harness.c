@@ -143,6 +143,9 @@ static enum next run_line(struct session *s, struct line_state *st, struct span 
         assert(status == ST_OK);
         session_set_carry(s, fd);
         return NEXT_CARRY;
+    } else if (span_eq(line, SPAN("COMPRESS"))) {
+        strbuf_add_cstr(out, "compressing\r\n");
+        return NEXT_COMPRESS;
     } else if (span_eq(line, SPAN("BACK"))) {
         strbuf_add_cstr(out, "going\r\n");
         return NEXT_RETURN;

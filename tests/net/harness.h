@@ -2,7 +2,7 @@
  * harness.h - a server in this process for the tests of src/net, and clients for it.
  *
  * The protocol answers lines: an unknown line is echoed. QUIT, SLEEP ms, PAUSE ms, BIG n, BODY n, WATCH, STARTTLS,
- * CARRY, BACK (what carries gets the client again), PEER do what they say; THINK n takes n calls without output that get on, STUCK makes no progress.
+ * COMPRESS, CARRY, BACK (what carries gets the client again), PEER do what they say; THINK n takes n calls without output that get on, STUCK makes no progress.
  */
 #pragma once
 #include <stdatomic.h>
