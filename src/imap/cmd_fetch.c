@@ -215,7 +215,7 @@ static void forget_missing(struct fetch_job *job, struct txn *txn)
 }
 
 /* An answer was begun and cannot be finished: the only honest thing left is to hang up. */
-static void hang_up(struct imap *im, struct imap_call *call, const struct err *err)
+void fetch_hang_up(struct imap *im, struct imap_call *call, const struct err *err)
 {
     struct log_line l;
     session_log_begin(im->session, &l, LOG_WARN, "fetch-cut-off");
@@ -259,7 +259,7 @@ static enum status fetch_produce(struct imap *im, struct imap_call *call, bool *
         if (job->message) {
             if (stream_message(im, job, &txn, err) == ST_OK)
                 continue;
-            hang_up(im, call, err);
+            fetch_hang_up(im, call, err);
             *is_done = true;
             return ST_OK;
         }
@@ -321,6 +321,7 @@ static enum status start(struct imap *im, struct imap_call *call, struct fetch_j
 {
     plan(im, call, job);
     job->arena = &call->arena;
+    job->end = ")\r\n";
     job->at = (struct fetch_cursor){.view = im->view, .uids = uids};
     if (job->has_flags || job->sets_seen)
         TRY(imap_need_keywords(im, call, err));

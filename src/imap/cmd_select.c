@@ -155,6 +155,8 @@ static enum status open_mailbox(struct imap *im, struct imap_call *call, bool is
     imap_untagged(im, "OK [UIDVALIDITY %u] UIDs are valid", m.uidvalidity);
     imap_untagged(im, "OK [UIDNEXT %u] Predicted next UID", m.uidnext);
     imap_untagged(im, "OK [MAILBOXID (%.*s)] Ok", SPAN_ARG(m.object_id)); /* RFC 8474 §4.2 */
+    if (imap_place_is_own(im, &place))
+        imap_untagged(im, "OK [URLMECH INTERNAL] Mechanisms"); /* RFC 4467 §8 */
     if (imap_has(im, IMAP_CONDSTORE))
         imap_untagged(im, "OK [HIGHESTMODSEQ %" PRIu64 "] Highest", m.highest_modseq);
     imap_set_code(call, is_read_only || !(im->rights & ACL_CHANGE) ? "READ-ONLY" : "READ-WRITE");

@@ -59,6 +59,10 @@ IMAP_RUN(cmd_append);
 /* cmd_cancelupdate.c */
 IMAP_RUN(cmd_cancelupdate);
 IMAP_RUN(cmd_replace); /* UID REPLACE, too */
+/* cmd_url.c */
+IMAP_RUN(cmd_genurlauth);
+IMAP_RUN(cmd_resetkey);
+IMAP_RUN(cmd_urlfetch);
 /* cmd_expunge.c */
 IMAP_RUN(cmd_expunge); /* UID EXPUNGE, too */
 /* cmd_idle.c */

@@ -63,6 +63,7 @@ struct fetch_job {
 
     /* The message whose sections are being streamed; NULL: none. */
     const struct view_message *message;
+    const char *end;                 /* what comes behind the last section */
     size_t item;                     /* the section that is sent or comes next */
     struct fetch_octets *octets;     /* of all streamed items */
     uint64_t offset, left;           /* of the literal that has been announced */
@@ -84,6 +85,9 @@ struct fetch_job {
 /* Has the call answer with UID, FLAGS and MODSEQ of these messages of the client's view, behind VANISHED (EARLIER). */
 enum status fetch_changes(struct imap *im, struct imap_call *call, const struct seqset *uids,
                           const struct seqset *vanished, struct err *err);
+
+/* An answer was begun and cannot be finished: the only honest thing left is to end the session. */
+void fetch_hang_up(struct imap *im, struct imap_call *call, const struct err *err);
 
 /* The sequence number of the next message, 0 at the end; does not move. */
 uint32_t fetch_cursor_seq(struct fetch_cursor *c);

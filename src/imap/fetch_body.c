@@ -156,7 +156,7 @@ enum status fetch_stream(struct fetch_job *job, struct txn *txn, struct strbuf *
         } else if (job->item < job->what.count) {
             begin_section(job, out);
         } else {
-            strbuf_add_cstr(out, ")\r\n");
+            strbuf_add_cstr(out, job->end);
             job->message = NULL;
             return ST_OK;
         }

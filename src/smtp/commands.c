@@ -67,6 +67,13 @@ static void auth_args(const struct smtp *sm, struct strbuf *out)
     strbuf_add(out, SPAN(" PLAIN LOGIN"));
 }
 
+/* RFC 4468 §3.1: before the login there is nothing that could be used. */
+static void burl_args(const struct smtp *sm, struct strbuf *out)
+{
+    if (sm->mode->bit == MODE_SUBMISSION)
+        strbuf_add(out, SPAN(" imap"));
+}
+
 /* RFC 4865 §4.1: the longest time, in seconds and as a date. */
 static void future_args(const struct smtp *sm, struct strbuf *out)
 {
@@ -87,6 +94,7 @@ static const struct smtp_capability capabilities[] = {
     {"SMTPUTF8",            MODES_ALL,          "6531",   NULL,             NULL, 0},
     {"CHUNKING",            MODES_ALL,          "3030",   NULL,             NULL, 0},
     {"BINARYMIME",          MODES_ALL,          "3030",   NULL,             NULL, SMTP_PARAM_BINARYMIME},
+    {"BURL",                MODE_GATE | MODE_SUBMISSION, "4468", NULL,      burl_args, 0},
     {"XCLIENT",             MODE_MX,            "",       can_xclient,      xclient_args, 0},
     {"DSN",                 MODES_ALL,          "3461",   NULL,             NULL, SMTP_PARAM_DSN},
     {"REQUIRETLS",          MODE_QUEUE,         "8689",   smtp_is_internal, NULL, SMTP_PARAM_REQUIRETLS},
@@ -369,6 +377,8 @@ static const struct smtp_row rows[] = {
     {"RCPT",     MAIL_MODES,            IN_MAIL,     SMTP_LINE_MAX,      "5321 §4.1.1.3",  cmd_rcpt,       "MAIL first"},
     {"DATA",     MAIL_MODES,            IN_MAIL,     SMTP_COMMAND_MAX,   "5321 §4.1.1.4",  cmd_data,       "MAIL first"},
     {"BDAT",     MAIL_MODES,            STATES_ANY,  SMTP_COMMAND_MAX,   "3030 §2",        cmd_bdat,       NULL},
+    {"BURL",     MODE_SUBMISSION,       STATES_ANY,  SMTP_AUTH_LINE_MAX, "4468 §3.2",      smtp_burl,      NULL},
+    {"BURL",     MODE_GATE,             STATES_ANY,  SMTP_AUTH_LINE_MAX, "6409 §4.3",      cmd_auth_first, NULL},
     {"MAIL",     MODE_GATE,             STATES_ANY,  SMTP_LINE_MAX,      "6409 §4.3",      cmd_auth_first, NULL},
     {"RCPT",     MODE_GATE,             STATES_ANY,  SMTP_LINE_MAX,      "6409 §4.3",      cmd_auth_first, NULL},
     {"DATA",     MODE_GATE,             STATES_ANY,  SMTP_COMMAND_MAX,   "6409 §4.3",      cmd_auth_first, NULL},

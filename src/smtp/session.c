@@ -165,7 +165,7 @@ void smtp_goodbye(struct session *s, enum bye why)
 
 static size_t line_max(const struct smtp *sm)
 {
-    return sm->mode->bit == MODE_GATE ? SMTP_AUTH_LINE_MAX : SMTP_LINE_MAX;
+    return sm->mode->bit & (MODE_GATE | MODE_SUBMISSION) ? SMTP_AUTH_LINE_MAX : SMTP_LINE_MAX;
 }
 
 /* An AUTH that it was part of is over, too (RFC 4954 §4). */

@@ -12,7 +12,15 @@
 #include "text/dotstuff.h"
 #include "text/smtp_command.h"
 
-enum smtp_mode_bit { MODE_MX = 1, MODE_GATE = 2, MODE_SUBMISSION = 4, MODE_LMTP = 8, MODE_QUEUE = 16, MODE_LOCAL = 32, MODES_ALL = 63 };
+enum smtp_mode_bit {
+    MODE_MX = 1,
+    MODE_GATE = 2,
+    MODE_SUBMISSION = 4,
+    MODE_LMTP = 8,
+    MODE_QUEUE = 16,
+    MODE_LOCAL = 32,
+    MODES_ALL = 63
+};
 
 /* Where a session stands; bits, so that a row of the table can name several. */
 enum smtp_state {
@@ -171,6 +179,10 @@ enum next smtp_xclient(struct smtp *sm, struct span args);
 
 enum next smtp_bdat_begin(struct smtp *sm, struct span args);
 enum next smtp_bdat_input(struct smtp *sm);
+
+/* ---- burl.c --------------------------------------------------------------------------------------------------- */
+
+enum next smtp_burl(struct smtp *sm, struct span args); /* mode submission */
 
 /* ---- auth.c --------------------------------------------------------------------------------------------------- */
 

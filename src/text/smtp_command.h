@@ -8,7 +8,7 @@
 enum {
     SMTP_COMMAND_MAX = 512,     /* octets with CRLF (RFC 5321 §4.5.3.1.4) */
     SMTP_LINE_MAX = 4096,       /* of commands that extensions make longer: MAIL, RCPT */
-    SMTP_AUTH_LINE_MAX = 12288, /* of AUTH and its continuation lines (RFC 4954 §4) */
+    SMTP_AUTH_LINE_MAX = 12288, /* of AUTH and its continuation lines (RFC 4954 §4); of BURL, too */
     SMTP_PARAMS_MAX = 16,
     SMTP_TRACE_MAX = 32 /* octets of a trace id */
 };

@@ -30,7 +30,7 @@
     deliver one to owner                  a message comes in on port 25
     limits of owner: messages=1           what the account may hold, as "tassis account quota" sets it
 
-<owner> and <owner.password> are the account's. \\r\\n stands for a line end within a command or a response; in patterns %one for a message's literal.
+<owner>, <owner.url> and <owner.password> are the account's. \\r\\n stands for a line end within a command or a response; in patterns %one for a message's literal.
 """
 import re
 
@@ -92,6 +92,7 @@ class Script:
         self.accounts[name] = box
         self.values[name.encode()] = box.address.encode()
         self.values[name.encode() + b".password"] = b'"' + box.password.encode().replace(b'"', b'\\"') + b'"'
+        self.values[name.encode() + b".url"] = box.address.encode().replace(b"@", b"%40")
 
     # ---- texts
 

@@ -11,6 +11,8 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "fake_session.h"
+#include "policy/url_auth.h"
+#include "store/section.h"
 #include "policy/route.h"
 #include "store/quota.h"
 #include "sys/channel.h"
@@ -142,6 +144,38 @@ void account_free(struct account **a)
 {
     free(*a);
     *a = NULL;
+}
+
+/* ---- URLs: what stands behind "imap://" is the text, but for three words ------------------------------------------- */
+
+void url_target_free(struct url_target *t)
+{
+    account_free(&t->account);
+}
+
+enum status url_authorize(struct store *store, struct span who, enum url_use use, struct span text, struct arena *a,
+                          struct url_target *out, struct err *err)
+{
+    (void)who;
+    assert(use == URL_USE_SUBMISSION);
+    *out = (struct url_target){.url.section = arena_copy(a, span_skip(text, 7))};
+    if (span_eq(out->url.section, SPAN("denied")))
+        return err_set(err, ST_DENIED, "denied");
+    return account_open(store, SPAN("alice@example.test"), &out->account, err);
+}
+
+enum status section_append(struct account *account, uint64_t reader, mailbox_id mailbox, const struct imap_url *url,
+                           struct body *to, struct err *err)
+{
+    (void)account;
+    (void)reader;
+    (void)mailbox;
+    if (span_eq(url->section, SPAN("missing")))
+        return err_set(err, ST_NOTFOUND, "missing");
+    if (span_eq(url->section, SPAN("bare")))
+        return body_append(to, SPAN("A: a\nb\r\n"), err);
+    TRY(body_append(to, url->section, err));
+    return body_append(to, SPAN("\r\n"), err);
 }
 
 static enum status check_room(struct span address, uint64_t octets, struct err *err)

@@ -23,9 +23,11 @@ static void no_wake(void *ctx)
 static unsigned wakes;
 static struct gate_app gate_app = {.hostname = "mx.example.test", .message_size_max = 1000000};
 static const struct config_relay relay_settings = {.expiry = 5 * 86400};
-static struct relay_app relay_app = {
-    .settings = &relay_settings,
-    .wake = no_wake, .wake_ctx = &wakes, .hostname = "mx.example.test", .message_size_max = 4000};
+static struct relay_app relay_app = {.settings = &relay_settings,
+                                     .wake = no_wake,
+                                     .wake_ctx = &wakes,
+                                     .hostname = "mx.example.test",
+                                     .message_size_max = 4000};
 static struct mail_app mail_app = {
     .hostname = "mx.example.test", .relay_channel = -1, .subaddress_separator = "+", .message_size_max = 1000000};
 static struct mx_app mx_app = {.hostname = "mx.example.test", .message_size_max = 1000000};
@@ -140,8 +142,9 @@ static void test_chunks(void **state)
     QUEUE(ENVELOPE "BDAT 1073741825\r\nNOOP\r\n", "220 250 250 250 501");
     QUEUE(ENVELOPE "BDAT 4 LAST x\r\nNOOP\r\n", "220 250 250 250 501");
     QUEUE(ENVELOPE "BDAT\r\nNOOP\r\n", "220 250 250 250 501");
-    QUEUE(ENVELOPE "BDAT 3\r\nA:\r"
-                   "MAIL FROM:<>\r\nRCPT TO:<b@outside.test>\r\nDATA\r\nNOOP\r\nRSET\r\nBDAT 2 LAST\r\nabMAIL FROM:<>\r\n",
+    QUEUE(ENVELOPE
+          "BDAT 3\r\nA:\r"
+          "MAIL FROM:<>\r\nRCPT TO:<b@outside.test>\r\nDATA\r\nNOOP\r\nRSET\r\nBDAT 2 LAST\r\nabMAIL FROM:<>\r\n",
           "220 250 250 250 250 503 503 503 250 250 503 250");
     QUEUE(HELLO "MAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<b@outside.test>\r\nDATA\r\nBDAT 4 LAST\r\n\n\r.\n",
           "220 250 250 250 503 250");
@@ -390,7 +393,8 @@ static void test_forwarding_and_partial_failure(void **state)
     assert_int_equal(fake_delivered_count, 1);
     assert_int_equal(fake_queued_count, 1); /* loop's outside target is one of crowd's */
     assert_string_equal(fake_queued[0].to, "bob@outside.test list@outside.test");
-    assert_true(span_starts(strbuf_span(&fake_queued[0].text), SPAN("Delivered-To: crowd@example.test\r\nSubject: x\r\n")));
+    assert_true(
+        span_starts(strbuf_span(&fake_queued[0].text), SPAN("Delivered-To: crowd@example.test\r\nSubject: x\r\n")));
     fake_close(&s);
 
     fake_reset();
@@ -419,8 +423,7 @@ static void test_forwarding_and_partial_failure(void **state)
 
 static bool queued_says(size_t i, const char *what)
 {
-    return i < fake_queued_count &&
-           span_find(strbuf_span(&fake_queued[i].text), span_cstr(what), 0) != SPAN_NPOS;
+    return i < fake_queued_count && span_find(strbuf_span(&fake_queued[i].text), span_cstr(what), 0) != SPAN_NPOS;
 }
 
 /* RFC 3461 §5.2.3 and §5.2.7: who hears of what at this server, and what goes on to the next one. */
@@ -432,14 +435,16 @@ static void test_notifications(void **state)
     talk(&s, &lmtp_protocol, &mail_app, "192.0.2.1",
          LHLO "MAIL FROM:<a@outside.test> RET=FULL ENVID=QQ+2B1\r\n"
               "RCPT TO:<alice@example.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;Alice+40example.test\r\n"
-              "RCPT TO:<bob@example.test> NOTIFY=FAILURE\r\n" TEXT, 0);
+              "RCPT TO:<bob@example.test> NOTIFY=FAILURE\r\n" TEXT,
+         0);
     assert_int_equal(fake_delivered_count, 2);
     assert_int_equal(fake_queued_count, 1);
     assert_string_equal(fake_queued[0].from, "");
     assert_string_equal(fake_queued[0].to, "a@outside.test");
     assert_true(queued_says(0, "Original-Envelope-Id: QQ+1\r\n"));
-    assert_true(queued_says(0, "\r\n\r\nOriginal-Recipient: rfc822; Alice@example.test\r\n"
-                               "Final-Recipient: rfc822; alice@example.test\r\nAction: delivered\r\nStatus: 2.0.0\r\n"));
+    assert_true(queued_says(0,
+                            "\r\n\r\nOriginal-Recipient: rfc822; Alice@example.test\r\n"
+                            "Final-Recipient: rfc822; alice@example.test\r\nAction: delivered\r\nStatus: 2.0.0\r\n"));
     assert_false(queued_says(0, "bob@example.test"));
     assert_true(queued_says(0, "Subject: x\r\n") && !queued_says(0, "hello"));
     fake_close(&s);
@@ -462,12 +467,14 @@ static void test_notifications(void **state)
     fake_close(&s);
     talk(&s, &lmtp_protocol, &mail_app, "",
          LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<crowd@example.test> NOTIFY=SUCCESS\r\n"
-              "RCPT TO:<loop@example.test> NOTIFY=NEVER\r\n" TEXT, 0);
+              "RCPT TO:<loop@example.test> NOTIFY=NEVER\r\n" TEXT,
+         0);
     assert_string_equal(fake_queued[0].asked, "1;rfc822;crowd@example.test 1;rfc822;crowd@example.test");
     fake_close(&s);
     talk(&s, &lmtp_protocol, &mail_app, "", /* both lead to bob@outside.test: whoever wants to hear of it does */
          LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<away@example.test> NOTIFY=NEVER\r\n"
-              "RCPT TO:<loop@example.test> NOTIFY=FAILURE\r\n" TEXT, 0);
+              "RCPT TO:<loop@example.test> NOTIFY=FAILURE\r\n" TEXT,
+         0);
     assert_string_equal(fake_queued[0].asked, "4;rfc822;away@example.test");
     fake_close(&s);
 
@@ -475,12 +482,16 @@ static void test_notifications(void **state)
     fake_reset();
     fake_broken_account = "alice@example.test";
     fake_open(&s, &lmtp_protocol, &mail_app, "");
-    fake_put(&s, SPAN(LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<alice@example.test> NOTIFY=SUCCESS\r\n"
-                           "RCPT TO:<bob@example.test>\r\n" TEXT), 0);
+    fake_put(&s,
+             SPAN(LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<alice@example.test> NOTIFY=SUCCESS\r\n"
+                       "RCPT TO:<bob@example.test>\r\n" TEXT),
+             0);
     assert_int_equal(fake_queued_count, 1);
     assert_string_equal(fake_queued[0].asked, "2;");
-    fake_put(&s, SPAN("MAIL FROM:<a@outside.test>\r\nRCPT TO:<alice@example.test> NOTIFY=SUCCESS\r\n" TEXT
-                      "MAIL FROM:<>\r\nRCPT TO:<bob@example.test> NOTIFY=SUCCESS\r\n" TEXT), 0);
+    fake_put(&s,
+             SPAN("MAIL FROM:<a@outside.test>\r\nRCPT TO:<alice@example.test> NOTIFY=SUCCESS\r\n" TEXT
+                  "MAIL FROM:<>\r\nRCPT TO:<bob@example.test> NOTIFY=SUCCESS\r\n" TEXT),
+             0);
     assert_int_equal(fake_queued_count, 1);
     fake_close(&s);
 
@@ -652,6 +663,68 @@ static void test_submission(void **state)
     mail_app.relay_channel = -1;
 }
 
+#define TO_BOB "MAIL FROM:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\n"
+
+/* RFC 4468: what chunks are taken from URLs, and what becomes of the transaction where one cannot be taken. */
+static void test_burl(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *script, *codes, *delivered;
+    } rows[] = {
+        {TO_BOB "BURL imap://A:b LAST\r\n", "235 250 250 250", "\r\nA:b\r\n"},
+        {TO_BOB "burl imap://A:b last\r\nNOOP\r\n", "235 250 250 250 250", "\r\nA:b\r\n"},
+        {TO_BOB "BDAT 6\r\nA: 1\r\nBURL imap://B:2\r\nBDAT 0\r\nBURL imap://C:3\r\nBDAT 5 LAST\r\n\r\nd\r\n",
+         "235 250 250 250 250 250 250 250", "\r\nA: 1\r\nB:2\r\nC:3\r\n\r\nd\r\n"},
+        {TO_BOB "BURL imap://A:b\r\nBDAT 0 LAST\r\n", "235 250 250 250 250", "\r\nA:b\r\n"},
+        {TO_BOB "BURL imap://denied LAST\r\nNOOP\r\n", "235 250 250 554 250", NULL},
+        {TO_BOB "BURL imap://missing LAST\r\nRSET\r\n", "235 250 250 554 250", NULL},
+        {TO_BOB "BURL imap://A:b\r\nBURL imap://missing LAST\r\nBDAT 2 LAST\r\n\r\nNOOP\r\n",
+         "235 250 250 250 554 503 250", NULL},
+        {TO_BOB "BURL imap://A:b\r\nDATA\r\nRSET\r\n", "235 250 250 250 503 250", NULL},
+        {TO_BOB "BURL imap://A:b FIRST\r\nBURL\r\nRSET\r\n", "235 250 250 501 501 250", NULL},
+        {TO_BOB "BURL imap://bare LAST\r\nNOOP\r\n", "235 250 250 550 250", NULL},
+        {"BURL imap://A:b LAST\r\n", "235 503", NULL},
+        {"MAIL FROM:<alice@example.test>\r\nBURL imap://A:b LAST\r\nRSET\r\n", "235 250 554 250", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        for (size_t piece = 0; piece < 2; piece++) {
+            struct session s;
+            submission_open(&s);
+            fake_put(&s, span_cstr(rows[i].script), piece);
+            AUTO_STRBUF codes = STRBUF_INIT;
+            codes_of(strbuf_span(&s.out), &codes);
+            assert_string_equal(strbuf_cstr(&codes), rows[i].codes);
+            assert_int_equal(fake_delivered_count, rows[i].delivered != NULL);
+            if (rows[i].delivered)
+                assert_true(span_ends(strbuf_span(&fake_delivered[0].text), span_cstr(rows[i].delivered)));
+            fake_close(&s);
+        }
+    }
+    GATE("EHLO x\r\nBURL imap://A:b LAST\r\n", "220 250 530");
+}
+
+/* What all chunks are together has the limit that a message has; a line has one, too. */
+static void test_burl_limits(void **state)
+{
+    (void)state;
+    struct session s;
+    AUTO_STRBUF script = STRBUF_INIT;
+    AUTO_STRBUF codes = STRBUF_INIT;
+    uint64_t before = mail_app.message_size_max;
+    mail_app.message_size_max = 20;
+    submission_open(&s);
+    fake_put(&s, SPAN(TO_BOB "BURL imap://A:01234567\r\nBURL imap://B:01234567 LAST\r\nNOOP\r\n"), 0);
+    strbuf_add_cstr(&script, TO_BOB "BURL imap://");
+    memset(strbuf_extend(&script, 20000), 'x', 20000);
+    strbuf_add_cstr(&script, "\r\nRSET\r\n");
+    fake_put(&s, strbuf_span(&script), 0);
+    codes_of(strbuf_span(&s.out), &codes);
+    assert_string_equal(strbuf_cstr(&codes), "235 250 250 250 552 250 250 250 500 250");
+    fake_close(&s);
+    mail_app.message_size_max = before;
+}
+
 #define MX(script, want) check_codes(&smtp_mx_protocol, &mx_app, "192.0.2.9", script, want)
 
 static void test_mx(void **state)
@@ -760,6 +833,8 @@ int main(void)
         cmocka_unit_test(test_rates_of_addresses),
         cmocka_unit_test(test_notifications),
         cmocka_unit_test(test_submission),
+        cmocka_unit_test(test_burl),
+        cmocka_unit_test(test_burl_limits),
         cmocka_unit_test(test_mx),
         cmocka_unit_test(test_goodbye),
     };

@@ -8,6 +8,7 @@
  */
 #include "base/clock.h"
 #include "store/sqlite/internal.h"
+#include "store/url_key.h"
 #include "base/banned.h"
 
 static struct span parent_of(struct span name)
@@ -188,6 +189,7 @@ enum status mailbox_delete(struct txn *t, struct span name, struct err *err)
     TRY_WRITE(t, note_gone(t, m->row.uidvalidity, err));
     TRY_WRITE(t, db_run(t->db, err, "DELETE FROM acl WHERE mailbox = ?", INT(id)));
     TRY_WRITE(t, metadata_drop_mailbox(t, (uint64_t)id, err));
+    TRY(url_key_forget(t, (uint64_t)id, err));
     t->is_list_changed = true;
     if (is_parent) {
         m->row.is_noselect = true;

@@ -170,6 +170,12 @@ static const char version_7[] =
     "  PRIMARY KEY(mailbox, is_private, reader, path)) WITHOUT ROWID;"
     "CREATE INDEX metadata_modseq ON metadata(modseq);";
 
+/* What URLs are authorized with (store/url_key.h). */
+static const char version_8[] =
+    "CREATE TABLE url_key("
+    "  mailbox INTEGER PRIMARY KEY,"
+    "  key BLOB NOT NULL);";
+
 const struct migration account_migrations[] = {
     {version_1},
     {version_2},
@@ -178,6 +184,7 @@ const struct migration account_migrations[] = {
     {version_5},
     {version_6},
     {version_7},
+    {version_8},
 };
 const int account_migration_count = sizeof account_migrations / sizeof *account_migrations;
 
