@@ -9,6 +9,7 @@
 #include "imap/fetch.h"
 #include "imap/place.h"
 #include "policy/url_auth.h"
+#include "text/imap_body_part.h"
 #include "text/imap_structure.h"
 #include "base/banned.h"
 
@@ -170,6 +171,49 @@ static enum status open_url(struct imap *im, struct imap_call *call, struct url_
     return ST_OK;
 }
 
+/* " (BODYPARTSTRUCTURE …)" (RFC 5524 §3.2). Headers and texts of messages are no parts and have none. */
+static enum status write_structure(const struct url_job *job, const struct url_asked *asked,
+                                   const struct fetch_source *src, struct strbuf *out, struct err *err)
+{
+    struct span part;
+    const struct fetch_item *item = &job->item;
+    bool is_decoded = asked->params & URL_PARAM_BINARY && job->octets.exists;
+    if (item->section != MIME_SECTION_WHOLE || !imap_body_part(src->forms.body, item->numbers, item->depth, &part))
+        return err_set(err, ST_NOTFOUND, "the section is no part");
+    strbuf_add_cstr(out, " (BODYPARTSTRUCTURE ");
+    if (is_decoded)
+        imap_body_write_decoded(part, job->octets.size, job->octets.lines, out);
+    else
+        strbuf_add(out, part);
+    strbuf_add_char(out, ')');
+    return ST_OK;
+}
+
+/* Has the octets streamed, behind what is written of the response. */
+static void begin_octets(struct imap_call *call, struct url_job *job, unsigned params)
+{
+    struct fetch_job *body = &job->body;
+    job->item.label = !params ? SPAN_NONE : params & URL_PARAM_BINARY ? SPAN(" (BINARY") : SPAN(" (BODY");
+    body->what = (struct fetch_args){.items = &job->item, .count = 1};
+    body->octets = &job->octets;
+    body->item = 0;
+    body->left = 0;
+    body->arena = &call->arena;
+    body->end = params ? ")\r\n" : "\r\n";
+}
+
+/* Where the section is. What cannot be decoded is NIL where BINARY was asked for (RFC 5524 §3.2). */
+static enum status locate(struct url_job *job, const struct fetch_source *src, struct err *err)
+{
+    job->octets = fetch_locate_whole(src, &job->item);
+    if (!job->octets.exists)
+        return err_set(err, ST_NOTFOUND, "the message has no such part");
+    enum status st = fetch_locate(src, &job->item, &job->octets, err);
+    if (st == ST_UNSUPPORTED)
+        job->octets = (struct fetch_octets){0};
+    return st == ST_UNSUPPORTED ? ST_OK : st;
+}
+
 /* The response up to the octets that are streamed, or all of it. */
 static enum status write_url(struct imap *im, struct imap_call *call, struct url_job *job,
                              const struct url_asked *asked, struct arena *a, struct err *err)
@@ -177,26 +221,24 @@ static enum status write_url(struct imap *im, struct imap_call *call, struct url
     AUTO(txn) txn = NULL;
     struct strbuf *out = imap_out(im);
     struct fetch_source src = {.message = job->body.message, .arena = a};
+    unsigned forms = fetch_forms_of(&job->item) | (asked->params & URL_PARAM_STRUCTURE ? CONTENT_BODY : 0);
     TRY(store_begin(job->target.account, TXN_READ, &txn, err));
     src.txn = txn;
-    TRY(fetch_source_load(&src, fetch_forms_of(&job->item), err));
-    if (job->item.fields_mode != FETCH_FIELDS_ALL) {
+    TRY(fetch_source_load(&src, forms, err));
+    TRY(locate(job, &src, err));
+    if (asked->params & URL_PARAM_STRUCTURE)
+        TRY(write_structure(job, asked, &src, out, err));
+    if (asked->params == URL_PARAM_STRUCTURE) {
+        strbuf_add_cstr(out, "\r\n");
+        job->body.message = NULL;
+    } else if (job->item.fields_mode != FETCH_FIELDS_ALL) {
         strbuf_add_cstr(out, asked->params ? " (BODY " : " ");
         TRY(fetch_write_fields(&src, &job->item, out, err));
         strbuf_add_cstr(out, asked->params ? ")\r\n" : "\r\n");
         job->body.message = NULL;
-        return ST_OK;
+    } else {
+        begin_octets(call, job, asked->params);
     }
-    TRY(fetch_locate(&src, &job->item, &job->octets, err));
-    if (!job->octets.exists)
-        return err_set(err, ST_NOTFOUND, "the message has no such part");
-    job->item.label = !asked->params ? SPAN("") : asked->params & URL_PARAM_BINARY ? SPAN(" (BINARY") : SPAN(" (BODY");
-    job->body.what = (struct fetch_args){.items = &job->item, .count = 1};
-    job->body.octets = &job->octets;
-    job->body.item = 0;
-    job->body.left = 0;
-    job->body.arena = &call->arena;
-    job->body.end = asked->params ? ")\r\n" : "\r\n";
     return ST_OK;
 }
 
@@ -251,13 +293,40 @@ static enum status produce(struct imap *im, struct imap_call *call, bool *is_don
     return ST_OK;
 }
 
+/* SP url-fetch-param. Each once, and not BINARY with BODY (RFC 5524 §3.1). */
+static enum status read_param(struct imap_args *args, unsigned *params, struct err *err)
+{
+    unsigned param = 0;
+    TRY(args_sp(args, err));
+    if (args_take_word(args, "BODYPARTSTRUCTURE"))
+        param = URL_PARAM_STRUCTURE;
+    else if (args_take_word(args, "BINARY"))
+        param = URL_PARAM_BINARY;
+    else if (args_take_word(args, "BODY"))
+        param = URL_PARAM_BODY;
+    else
+        return args_expected(args, "BODY, BINARY or BODYPARTSTRUCTURE", err);
+    if (*params & param)
+        return err_set(err, ST_SYNTAX, "every parameter is said once");
+    *params |= param;
+    if ((*params & URL_PARAM_BODY) && (*params & URL_PARAM_BINARY))
+        return err_set(err, ST_SYNTAX, "BODY and BINARY are not asked for together");
+    return ST_OK;
+}
+
 /* url-full; in the extended form "(" url-full *(SP url-fetch-param) ")" (RFC 5524 §5). */
 static enum status read_asked(struct imap_call *call, struct url_asked *out, struct err *err)
 {
     struct imap_args *args = &call->args;
     *out = (struct url_asked){0};
     TRY(args_sp(args, err));
-    return args_astring(args, &out->text, err);
+    if (!args_next_is(args, '('))
+        return args_astring(args, &out->text, err);
+    TRY(args_list_open(args, err));
+    TRY(args_astring(args, &out->text, err));
+    while (!args_next_is(args, ')'))
+        TRY(read_param(args, &out->params, err));
+    return args_list_close(args, err);
 }
 
 enum status cmd_urlfetch(struct imap *im, struct imap_call *call, struct err *err)

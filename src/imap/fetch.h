@@ -21,7 +21,8 @@ struct fetch_octets {
     /* Of BINARY, where a transfer encoding is taken away: `size` is what is left of it then, behind `skip` octets. */
     enum mime_encoding encoding;
     uint64_t encoded_size, skip;
-    bool has_nul; /* of BINARY: a literal8 */
+    bool has_nul;   /* of BINARY: a literal8 */
+    uint64_t lines; /* line ends in it */
 };
 
 /* A part's octets without their transfer encoding, read a piece at a time (fetch_binary.c). Zeroed, then `octets`. */

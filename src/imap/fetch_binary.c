@@ -66,6 +66,14 @@ enum status fetch_decode_piece(struct fetch_decoding *d, struct txn *txn, conten
                             content);
 }
 
+static uint64_t count_lines(struct span s)
+{
+    uint64_t n = 0;
+    for (size_t at = 0; (at = span_find_byte(s, '\n', at)) != SPAN_NPOS; at++)
+        n++;
+    return n;
+}
+
 /* Sets the size of what the partial leaves, and whether there is a NUL in it. */
 static enum status measure(const struct fetch_source *src, struct fetch_octets *o, uint64_t most, struct err *err)
 {
@@ -82,6 +90,7 @@ static enum status measure(const struct fetch_source *src, struct fetch_octets *
         trim(&d, &piece, 0, most - o->size);
         o->size += piece.len;
         o->has_nul |= span_find_byte(strbuf_span(&piece), '\0', 0) != SPAN_NPOS;
+        o->lines += count_lines(strbuf_span(&piece));
     }
     return ST_OK;
 }

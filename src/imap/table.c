@@ -124,6 +124,8 @@ static const struct {
     { "QUOTA=RES-MESSAGE", "9208", AUTH },
     { "QUOTA=RES-MAILBOX", "9208", AUTH },
     { "CATENATE",  "4469",  AUTH },
+    { "URL-PARTIAL", "5550", AUTH },
+    { "URLAUTH=BINARY", "5524", AUTH },
     /* clang-format on */
 };
 
