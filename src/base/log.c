@@ -10,6 +10,7 @@
 #include "base/banned.h"
 
 static const char *role_name = "tassis";
+static void (*line_sink)(struct span line);
 static _Atomic int min_level = LOG_INFO;
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
@@ -21,6 +22,11 @@ enum {
 void log_set_role(const char *role)
 {
     role_name = role;
+}
+
+void log_set_sink(void (*sink)(struct span line))
+{
+    line_sink = sink;
 }
 
 void log_set_level(enum log_level level)
@@ -78,6 +84,7 @@ void log_begin(struct log_line *l, enum log_level level, const char *event)
 {
     l->level = level;
     l->len = 0;
+    l->is_about_message = false;
     if (dropped(l))
         return;
     int64_t now_ms = clock_wall_ms();
@@ -95,6 +102,7 @@ void log_span(struct log_line *l, const char *key, struct span v)
     const size_t key_len = strlen(key);
     if (dropped(l) || v.len == 0 || room_of(l) < key_len + sizeof " =\"" + ESCAPED_MAX)
         return; /* a line that is full gets no further pairs */
+    l->is_about_message |= key_len == 5 && memcmp(key, "trace", 5) == 0;
     put(l, " ", 1);
     put(l, key, key_len);
     put(l, "=", 1);
@@ -137,6 +145,8 @@ void log_end(struct log_line *l)
         return;
     l->text[l->len++] = '\n';
     (void)!write(STDERR_FILENO, l->text, l->len);
+    if (l->is_about_message && line_sink)
+        line_sink(span_of(l->text, l->len - 1));
 }
 
 void log_text(enum log_level level, const char *event, const char *fmt, ...)

@@ -25,6 +25,7 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 struct log_line {
     enum log_level level;
+    bool is_about_message; /* it has trace= */
     size_t len;
     char text[2048];
 };
@@ -33,6 +34,10 @@ struct log_line {
 void log_set_role(const char *role);
 /* Lines below this level are dropped. Default LOG_INFO. */
 void log_set_level(enum log_level level);
+
+/* Gets each line about a message (those with trace=), without its LF, behind stderr; set once, before there are threads.
+ * It must not log. */
+void log_set_sink(void (*sink)(struct span line));
 
 void log_begin(struct log_line *l, enum log_level level, const char *event);
 void log_str(struct log_line *l, const char *key, const char *value);       /* NULL: the pair is left out */

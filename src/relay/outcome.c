@@ -38,13 +38,14 @@ static enum status settle(struct making *w, struct span body, int64_t deadline_a
     AUTO_STRBUF text = STRBUF_INIT, original = STRBUF_INIT;
     struct queue_report report;
     struct queue_to to = {.address = w->m->sender};
+    struct dsn d = {w->o->hostname, w->m, w->now, body, w->told, w->told_count};
     size_t reports = w->told_count ? 1 : 0;
     if (reports) {
         if (body.len == 0) {
             TRY(queue_body(w->o->queue, w->m->id, &original, err));
             body = strbuf_span(&original);
         }
-        struct dsn d = {w->o->hostname, w->m, w->now, body, w->told, w->told_count};
+        d.message = body;
         bool is_utf8, is_8bit = false;
         dsn_write(&d, &text, &is_utf8);
         for (size_t i = 0; !is_8bit && i < text.len; i++)
@@ -64,7 +65,9 @@ static enum status settle(struct making *w, struct span body, int64_t deadline_a
             .message = strbuf_span(&text)};
         report.envelope.first_deadline_at = outbound_first_deadline(w->o->settings, w->now, &report.envelope.wishes);
     }
-    return queue_settle(w->o->queue, w->outcomes, w->m->recipient_count, &report, reports, deadline_at, err);
+    TRY(queue_settle(w->o->queue, w->outcomes, w->m->recipient_count, &report, reports, deadline_at, err));
+    dsn_log(&d);
+    return ST_OK;
 }
 
 static int64_t next_attempt(const struct making *w, const struct queue_recipient *r)

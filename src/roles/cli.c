@@ -4,13 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include "base/clock.h"
 #include "base/mem.h"
 #include "store/directory.h"
 #include "text/address.h"
+#include "text/date.h"
 #include "base/banned.h"
 
 static const struct cli_command *const groups[] = {domain_commands, account_commands, alias_commands, group_commands,
-                                                   queue_commands,  index_commands,   check_commands};
+                                                   queue_commands,  trace_commands,  index_commands,   check_commands};
 enum { GROUP_COUNT = sizeof groups / sizeof groups[0] };
 
 void cli_help(void)
@@ -48,6 +50,10 @@ static enum status take_option(struct cli *c, int argc, char **argv, int *i, str
         c->has_verifier_stdin = true;
     } else if (strcmp(word, "--accounts") == 0) {
         c->has_accounts = true;
+    } else if (strcmp(word, "--since") == 0 || strcmp(word, "--limit") == 0) {
+        if (++*i >= argc)
+            return err_set(err, ST_SYNTAX, "%s needs a value", word);
+        *(word[2] == 's' ? &c->since : &c->limit) = argv[*i];
     } else if (strcmp(word, "--domain") == 0 || strcmp(word, "--sender") == 0 || strcmp(word, "--older") == 0) {
         if (++*i >= argc)
             return err_set(err, ST_SYNTAX, "%s needs a value", word);
@@ -171,6 +177,22 @@ json_t *cli_text(struct span s)
 {
     json_t *text = json_stringn(s.p ? s.p : "", s.len);
     return text ? text : json_string("(not UTF-8)");
+}
+
+enum status cli_read_since(const char *option, const char *text, int64_t *at, struct err *err)
+{
+    static const char units[] = "smhd";
+    static const int64_t seconds[] = {1, 60, 3600, 86400};
+    struct span s = span_cstr(text);
+    const char *unit = s.len > 1 ? strchr(units, s.p[s.len - 1]) : NULL;
+    uint64_t n;
+    if (date_parse_rfc3339(s, at))
+        return ST_OK;
+    if (!unit || !*unit || !span_to_u64(span_take(s, s.len - 1), 1000000, &n))
+        return err_set(err, ST_SYNTAX, "%s %s: a time like 30s, 5m, 4h, 5d or 2026-01-31T12:00:00Z is needed", option,
+                       text);
+    *at = clock_wall_ms() / 1000 - (int64_t)n * seconds[unit - units];
+    return ST_OK;
 }
 
 json_t *cli_time(int64_t unix_seconds)

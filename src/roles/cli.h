@@ -17,6 +17,7 @@ struct cli {
     const char *config_path;
     const char *words[CLI_WORDS_MAX]; /* what is left of the arguments after verb and options */
     size_t word_count;
+    const char *since, *limit;           /* --since, --limit of trace; likewise */
     const char *domain, *sender, *older; /* --domain, --sender, --older of queue; NULL: not said */
     bool is_json, has_password_stdin, has_verifier_stdin, has_accounts;
     bool is_failed; /* of check: something was wrong, and said */
@@ -29,6 +30,7 @@ struct cli_command {
     const char *help;
 };
 /* Ends with a row of NULLs. */
+extern const struct cli_command trace_commands[];
 extern const struct cli_command domain_commands[], account_commands[], alias_commands[], group_commands[],
     queue_commands[], index_commands[], check_commands[];
 
@@ -51,4 +53,6 @@ enum status account_quota_command(struct cli *c, struct err *err);              
  * reference. */
 void cli_print_list(const struct cli *c, json_t *list, const char *const *keys);
 json_t *cli_text(struct span s);
+/* "30s", "5m", "4h", "5d" ago, or a time like 2026-01-31T12:00:00Z, in Unix seconds. option: for the complaint. */
+enum status cli_read_since(const char *option, const char *text, int64_t *at, struct err *err);
 json_t *cli_time(int64_t unix_seconds);

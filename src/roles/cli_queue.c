@@ -43,20 +43,6 @@ static enum status message_id(const struct cli *c, uint64_t *id, struct err *err
     return ST_OK;
 }
 
-/* "30s", "5m", "4h", "5d" ago, as a time. */
-static enum status read_age(const char *text, int64_t *before, struct err *err)
-{
-    static const char units[] = "smhd";
-    static const int64_t seconds[] = {1, 60, 3600, 86400};
-    struct span s = span_cstr(text);
-    const char *unit = s.len > 1 ? strchr(units, s.p[s.len - 1]) : NULL;
-    uint64_t n;
-    if (!unit || !*unit || !span_to_u64(span_take(s, s.len - 1), 1000000, &n))
-        return err_set(err, ST_SYNTAX, "--older %s: a time like 30s, 5m, 4h or 5d is needed", text);
-    *before = clock_wall_ms() / 1000 - (int64_t)n * seconds[unit - units];
-    return ST_OK;
-}
-
 /* Which messages are meant: a number, "all", or the options. needs_one: at least one of these must be said. */
 static enum status read_filter(struct cli *c, bool needs_one, struct queue_filter *f, struct err *err)
 {
@@ -69,7 +55,7 @@ static enum status read_filter(struct cli *c, bool needs_one, struct queue_filte
     if (c->sender)
         f->sender = span_cstr(c->sender);
     if (c->older)
-        TRY(read_age(c->older, &f->queued_before, err));
+        TRY(cli_read_since("--older", c->older, &f->queued_before, err));
     if (needs_one && !c->word_count && !c->domain && !c->sender && !c->older)
         return err_set(err, ST_SYNTAX, "say which: a number, all, --domain, --sender or --older");
     return ST_OK;

@@ -17,10 +17,12 @@ static const char *const file_names[] = {
     [DATA_DIRECTORY] = "mail/directory.db",
     [DATA_QUEUE] = "queue/queue.db",
     [DATA_QUEUE_WAKE] = "queue/wake",
+    [DATA_TRACE] = "trace/trace.db",
     [DATA_SRS_KEY] = "mail/srs.key",
     [DATA_VAULT_FOLDER] = "vault",
     [DATA_MAIL_FOLDER] = "mail",
     [DATA_QUEUE_FOLDER] = "queue",
+    [DATA_TRACE_FOLDER] = "trace",
     [DATA_ACCOUNTS_FOLDER] = "mail/accounts",
     [DATA_TEMPORARY_FOLDER] = "mail/tmp",
 };
@@ -30,7 +32,7 @@ static const struct {
     enum role owner;
 } folders[] = {
     {DATA_VAULT_FOLDER, ROLE_VAULT},   {DATA_MAIL_FOLDER, ROLE_MAIL},      {DATA_QUEUE_FOLDER, ROLE_RELAY},
-    {DATA_ACCOUNTS_FOLDER, ROLE_MAIL}, {DATA_TEMPORARY_FOLDER, ROLE_MAIL},
+    {DATA_TRACE_FOLDER, ROLE_RELAY},   {DATA_ACCOUNTS_FOLDER, ROLE_MAIL}, {DATA_TEMPORARY_FOLDER, ROLE_MAIL},
 };
 
 const char *data_path(struct config *c, enum data_file f)

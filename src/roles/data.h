@@ -6,6 +6,7 @@
  *     vault/               vault's, 0700: credentials.db, self-signed-*.pem
  *     mail/                mail's, 0700: accounts/DOMAIN/LOCAL-PART.db, directory.db, tmp/ (SQLite's temporary files)
  *     queue/               relay's, 0700: queue.db
+ *     trace/               relay's, 0700: trace.db
  *     accounts, directory.db   links into mail/, for people
  *
  * A folder for each role, so that its right to a folder (uid and Landlock) is all it needs and nothing else.
@@ -25,10 +26,12 @@ enum data_file {
     DATA_DIRECTORY,
     DATA_QUEUE,
     DATA_QUEUE_WAKE,
+    DATA_TRACE,
     DATA_SRS_KEY,
     DATA_VAULT_FOLDER,
     DATA_MAIL_FOLDER,
     DATA_QUEUE_FOLDER,
+    DATA_TRACE_FOLDER,
     DATA_ACCOUNTS_FOLDER,
     DATA_TEMPORARY_FOLDER
 };

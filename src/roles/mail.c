@@ -13,6 +13,7 @@
 #include "roles/role.h"
 #include "roles/users.h"
 #include "sys/file.h"
+#include "sys/trace_buffer.h"
 #include "smtp/smtp.h"
 #include "store/mail_app.h"
 #include "store/quota.h"
@@ -94,6 +95,7 @@ static enum status prepare(struct role_run *r, struct err *err)
     const struct store_options options = {.data_dir = data_path(c, DATA_MAIL_FOLDER), .handles_max = handles_max()};
     struct mail_app *app = mem_alloc(sizeof *app);
     r->state = app;
+    TRY(trace_buffer_start(c->trace.keep_seconds != 0, err));
     app->handover.vault = vault_client_new(ROLE_FD_CHANNELS + CHANNEL_MAIL_VAULT);
     app->handover.account_sessions = limiter_new();
     app->handover.sessions_per_account = c->sessions_per_account;
@@ -167,6 +169,7 @@ static enum status listen(struct role_run *r, struct err *err)
     TRY(role_serve_ports(r, SERVICE_LMTP, &lmtp_protocol, app, false, false, err));
     TRY(role_serve_ports(r, SERVICE_LOCAL, &local_protocol, app, false, false, err));
     server_every(r->server, TIDY_EVERY_MS, tidy, app);
+    trace_sender_start(ROLE_FD_CHANNELS + CHANNEL_MAIL_TRACE);
     index_worker_start(app->store); /* confined, as the other threads are */
     return ST_OK;
 }
@@ -175,6 +178,7 @@ static void reload(struct role_run *r)
 {
     struct mail_app *app = r->state;
     app->local = &r->config->local;
+    trace_buffer_set(r->config->trace.keep_seconds != 0);
     app->comment = r->config->comment;
     app->contact = r->config->contact;
     app->message_size_max = r->config->message_size;
@@ -200,6 +204,7 @@ static void close_role(struct role_run *r)
 {
     struct mail_app *app = r->state;
     server_free(&r->server);
+    trace_sender_stop();
     store_free(&app->store); /* checkpoints: each account is whole in its one file */
 }
 

@@ -7,6 +7,7 @@
 #include "policy/rate.h"
 #include "roles/role.h"
 #include "smtp/smtp.h"
+#include "sys/trace_buffer.h"
 #include "base/banned.h"
 
 struct mx_role {
@@ -16,7 +17,7 @@ struct mx_role {
 
 static enum status prepare(struct role_run *r, struct err *err)
 {
-    (void)err;
+    TRY(trace_buffer_start(r->config->trace.keep_seconds != 0, err));
     struct mx_role *m = mem_alloc(sizeof *m);
     m->vault = vault_client_new(ROLE_FD_CHANNELS + CHANNEL_MX_VAULT);
     m->app.hostname = r->config->hostname;
@@ -38,6 +39,7 @@ static void options(const struct role_run *r, struct server_options *o)
 static enum status listen(struct role_run *r, struct err *err)
 {
     struct mx_role *m = r->state;
+    trace_sender_start(ROLE_FD_CHANNELS + CHANNEL_MX_TRACE);
     TRY(role_fetch_certificates_now(r, m->vault, err));
     return role_serve_ports(r, SERVICE_SMTP, &smtp_mx_protocol, &m->app, true, false, err);
 }
@@ -48,6 +50,14 @@ static void reload(struct role_run *r)
     m->app.message_size_max = r->config->message_size;
     m->app.xclient = &r->config->xclient;
     m->app.rates = &r->config->rates;
+    trace_buffer_set(r->config->trace.keep_seconds != 0);
+}
+
+/* Its sessions have ended: what they said last is sent. */
+static void close_role(struct role_run *r)
+{
+    (void)r;
+    trace_sender_stop();
 }
 
 static void control(struct role_run *r, struct span message, const int *fds, size_t fd_count)
@@ -66,4 +76,5 @@ const struct role_ops role_mx = {
     .listen = listen,
     .reload = reload,
     .control = control,
+    .close = close_role,
 };

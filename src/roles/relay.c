@@ -14,9 +14,11 @@
 #include "relay/sts.h"
 #include "relay/tls_policy.h"
 #include "relay/tls_report.h"
+#include "relay/tracer.h"
 #include "roles/role.h"
 #include "smtp/smtp.h"
 #include "sys/file.h"
+#include "sys/trace_buffer.h"
 #include "base/banned.h"
 
 enum { ANCHOR_MAX = 1 << 16, CA_MAX = 4 << 20 };
@@ -32,6 +34,8 @@ struct relay_role {
     struct sts *sts;
     struct tls_policies *policies;
     struct tls_reporter *reporter;
+    struct trace_store *trace;
+    struct tracer *tracer;
     int wake_fd;
     struct relay *relay; /* NULL until the role listens */
 };
@@ -76,6 +80,8 @@ static enum status prepare(struct role_run *r, struct err *err)
     struct relay_role *role = mem_alloc(sizeof *role);
     r->state = role;
     TRY(queue_open(data_path(r->config, DATA_QUEUE), true, &role->queue, err));
+    TRY(trace_store_open(data_path(r->config, DATA_TRACE), true, &role->trace, err));
+    TRY(trace_buffer_start(r->config->trace.keep_seconds != 0, err));
     TRY(open_dns(r, role, err));
     TRY(open_tls(r, role, err));
     TRY(open_wake(r, role, err));
@@ -93,6 +99,7 @@ static size_t paths(struct role_run *r, struct sandbox_path *list)
 {
     size_t n = 0;
     list[n++] = (struct sandbox_path){data_path(r->config, DATA_QUEUE_FOLDER), true};
+    list[n++] = (struct sandbox_path){data_path(r->config, DATA_TRACE_FOLDER), true};
     for (size_t i = 0; i < r->config->relay.route_count && n < SANDBOX_PATHS_MAX; i++)
         if (r->config->relay.routes[i].password_file)
             list[n++] = (struct sandbox_path){r->config->relay.routes[i].password_file, false};
@@ -120,6 +127,8 @@ static struct hosts_self self_of(struct config *c)
 static enum status listen_role(struct role_run *r, struct err *err)
 {
     struct relay_role *role = r->state;
+    static const int senders[] = {ROLE_FD_CHANNELS + CHANNEL_MX_TRACE, ROLE_FD_CHANNELS + CHANNEL_MAIL_TRACE};
+    role->tracer = tracer_start(role->trace, senders, 2, &r->config->trace);
     role->mail = smtp_pool_new(ROLE_FD_CHANNELS + CHANNEL_RELAY_MAIL, r->config->hostname, true);
     struct https https = {role->dns, strbuf_span(&role->ca), r->config->relay.https_port};
     role->sts = sts_new(role->queue, &https);
@@ -144,6 +153,8 @@ static void reload(struct role_run *r)
     struct relay_role *role = r->state;
     role->app.message_size_max = r->config->message_size;
     role->app.settings = &r->config->relay;
+    trace_buffer_set(r->config->trace.keep_seconds != 0);
+    tracer_set_settings(role->tracer, &r->config->trace);
     relay_set_settings(role->relay, &r->config->relay);
 }
 
@@ -152,7 +163,10 @@ static void close_role(struct role_run *r)
     struct relay_role *role = r->state;
     server_free(&r->server);
     tls_reporter_stop(&role->reporter); /* it wakes the relay */
-    if (!relay_stop(&role->relay))
+    bool has_ended = relay_stop(&role->relay);
+    tracer_stop(&role->tracer);
+    trace_store_free(&role->trace);
+    if (!has_ended)
         _exit(0); /* workers still hold what would be freed; all that counts is on disk */
     tls_policies_free(&role->policies);
     sts_free(&role->sts);

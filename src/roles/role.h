@@ -22,6 +22,8 @@ enum channel_id {
     CHANNEL_MAIL_RELAY, /* SMTP into the queue */
     CHANNEL_RELAY_MAIL, /* LMTP: bounces, and mail for accounts here */
     CHANNEL_RELAY_VAULT,
+    CHANNEL_MX_TRACE, /* lines about messages, as packets (sys/trace_buffer.h) */
+    CHANNEL_MAIL_TRACE,
     CHANNEL_COUNT
 };
 struct channel_ends {

@@ -184,7 +184,10 @@ static enum next cmd_mail(struct smtp *sm, struct span args)
     if (f != SMTP_FINE) {
         reply_fault(sm, f, "5.1.7", &err);
     } else if (t->mail.has_size && t->mail.size > size_max) { /* RFC 1870 §6.1 */
+        t->from = written(&t->arena, &t->mail.from);
+        trace_new(t->trace);
         smtp_reply(sm, 552, "5.3.4", "Message is larger than %llu octets", (unsigned long long)size_max);
+        smtp_log_refused(sm, SPAN_NONE, 552, "message is too large, says MAIL");
     } else {
         t->from = written(&t->arena, &t->mail.from);
         t->mail_at = clock_wall_ms() / 1000;

@@ -3,6 +3,7 @@
  * are on one line already, what is beyond ASCII goes as UTF-8 where the report is a global one (RFC 6533), else as "?".
  */
 #include "smtp/dsn.h"
+#include "base/log.h"
 #include "text/date.h"
 #include "text/header.h"
 #include "text/smtp_command.h"
@@ -258,4 +259,22 @@ void dsn_write(const struct dsn *d, struct strbuf *out, bool *is_utf8)
     else
         write_header(d->message, out);
     strbuf_addf(out, "\r\n--report-%.*s--\r\n", SPAN_ARG(trace));
+}
+
+void dsn_log(const struct dsn *d)
+{
+    static const char *const actions[] = {[DSN_FAILED] = "failed",
+                                          [DSN_DELAYED] = "delayed",
+                                          [DSN_DELIVERED] = "delivered",
+                                          [DSN_RELAYED] = "relayed",
+                                          [DSN_EXPANDED] = "expanded"};
+    for (size_t i = 0; i < d->count; i++) {
+        struct log_line l;
+        log_begin(&l, LOG_INFO, "reported");
+        log_span(&l, "trace", d->about->trace);
+        log_span(&l, "to", d->about->sender);
+        log_span(&l, "about", d->recipients[i].address);
+        log_str(&l, "action", actions[d->recipients[i].action]);
+        log_end(&l);
+    }
 }

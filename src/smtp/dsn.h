@@ -1,6 +1,6 @@
 /*
  * dsn.h - delivery status notifications (RFC 3461, 3464, 6522, 6533): multipart/report with a text for people, the
- * status of each recipient, and the message or its header. Pure; any thread.
+ * status of each recipient, and the message or its header. Pure, but for dsn_log(); any thread.
  */
 #pragma once
 #include "base/strbuf.h"
@@ -28,6 +28,9 @@ enum { DSN_HEADER_MAX = 64 * 1024, DSN_FULL_MAX = 1 << 20 }; /* octets of the or
 /* To whom: about->sender, which must not be empty (RFC 3461 §6.1). *is_utf8: the report holds addresses or a header
  * beyond ASCII and so needs SMTPUTF8 itself. */
 void dsn_write(const struct dsn *d, struct strbuf *out, bool *is_utf8);
+
+/* One line "reported" for each recipient that is told of. */
+void dsn_log(const struct dsn *d);
 
 /* Whether RFC 3461 §4.1 wants one of this kind for a recipient with this NOTIFY. */
 bool dsn_is_wanted(unsigned notify, enum dsn_action action);

@@ -171,12 +171,7 @@ static void mx_message(struct smtp *sm)
         return;
     }
     smtp_reply(sm, 250, "2.0.0", "Ok, id %s", t->trace);
-    struct log_line l;
-    smtp_log_begin(sm, &l, LOG_INFO, "accepted");
-    log_span(&l, "from", t->from);
-    log_u64(&l, "recipients", t->count);
-    log_u64(&l, "size", body_size(t->body));
-    log_end(&l);
+    smtp_log_accepted(sm, SPAN_NONE, facts.message_id);
 }
 
 static void mx_end(struct smtp *sm)

@@ -66,6 +66,34 @@ void smtp_log_begin(const struct smtp *sm, struct log_line *l, enum log_level le
     log_str(l, "user", sm->user);
 }
 
+void smtp_log_client(const struct smtp *sm, struct log_line *l)
+{
+    const struct peer *peer = session_peer(sm->session);
+    if (smtp_is_internal(sm))
+        return;
+    log_str(l, "helo", sm->hello);
+    log_str(l, "tls", peer->tls_version[0] ? peer->tls_version : NULL);
+    log_str(l, "cipher", peer->tls_cipher[0] ? peer->tls_cipher : NULL);
+}
+
+/* As many as fit well into a line; recipients= says how many there are. */
+static void log_recipients(const struct smtp *sm, struct log_line *l)
+{
+    char text[SMTP_LOGGED_RECIPIENTS_MAX];
+    size_t n = 0;
+    const struct smtp_transaction *t = sm->transaction;
+    for (size_t i = 0; t && i < t->count; i++) {
+        struct span one = t->recipients[i].text;
+        if (n + 1 + one.len > sizeof text)
+            break;
+        if (n)
+            text[n++] = ',';
+        memcpy(text + n, one.p, one.len);
+        n += one.len;
+    }
+    log_span(l, "to", span_of(text, n));
+}
+
 void smtp_log_refused(const struct smtp *sm, struct span who, unsigned code, const char *why)
 {
     struct log_line l;
@@ -73,8 +101,26 @@ void smtp_log_refused(const struct smtp *sm, struct span who, unsigned code, con
     if (sm->transaction)
         log_span(&l, "from", sm->transaction->from);
     log_span(&l, "to", who);
+    if (!who.len)
+        log_recipients(sm, &l);
     log_u64(&l, "code", code);
     log_str(&l, "reason", why);
+    smtp_log_client(sm, &l);
+    log_end(&l);
+}
+
+void smtp_log_accepted(const struct smtp *sm, struct span header_from, struct span message_id)
+{
+    struct smtp_transaction *t = sm->transaction;
+    struct log_line l;
+    smtp_log_begin(sm, &l, LOG_INFO, "accepted");
+    log_span(&l, "from", t->from);
+    log_span(&l, "header_from", header_from);
+    log_u64(&l, "recipients", t->count);
+    log_u64(&l, "size", body_size(t->body));
+    smtp_log_client(sm, &l);
+    log_span(&l, "message_id", span_take(message_id, SMTP_LOGGED_ID_MAX));
+    log_recipients(sm, &l);
     log_end(&l);
 }
 

@@ -48,6 +48,8 @@ enum {
     SMTP_COMMAND_MS = 5 * 60 * 1000,
     SMTP_INTERNAL_IDLE_MS = 10 * 60 * 1000,
     SMTP_TRACE_CHARS = 16,
+    SMTP_LOGGED_RECIPIENTS_MAX = 800, /* octets of a line of the log */
+    SMTP_LOGGED_ID_MAX = 250,         /* likewise, of a Message-ID */
     SMTP_HOLD_SECONDS_MAX = 30 * 86400 /* FUTURERELEASE: longer is refused (RFC 4865 §4.1) */
 };
 
@@ -147,6 +149,10 @@ struct smtp_code smtp_code_of(enum status st);
 bool smtp_is_internal(const struct smtp *sm);
 void smtp_set_hello(struct smtp *sm, struct span name, bool is_extended);
 void smtp_log_begin(const struct smtp *sm, struct log_line *l, enum log_level level, const char *event);
+/* Who speaks, and how: helo=, tls=, cipher=. */
+void smtp_log_client(const struct smtp *sm, struct log_line *l);
+/* The line "accepted" about the transaction, whose message is whole. Both may be empty. */
+void smtp_log_accepted(const struct smtp *sm, struct span header_from, struct span message_id);
 /* One line "refused" about the transaction; who: the recipient or empty. */
 void smtp_log_refused(const struct smtp *sm, struct span who, unsigned code, const char *why);
 

@@ -130,18 +130,6 @@ static const struct delivery_result *worst_of(const struct delivery_result *resu
     return worst;
 }
 
-static void log_accepted(const struct smtp *sm, struct span header_from)
-{
-    struct smtp_transaction *t = sm->transaction;
-    struct log_line l;
-    smtp_log_begin(sm, &l, LOG_INFO, "accepted");
-    log_span(&l, "from", t->from);
-    log_span(&l, "header_from", header_from);
-    log_u64(&l, "recipients", t->count);
-    log_u64(&l, "size", body_size(t->body));
-    log_end(&l);
-}
-
 void submission_message(struct smtp *sm)
 {
     struct smtp_transaction *t = sm->transaction;
@@ -157,7 +145,9 @@ void submission_message(struct smtp *sm)
         smtp_log_refused(sm, SPAN_NONE, 554, "too many hops");
         return;
     }
+    /* Delivery may replace the body, and what the facts point to with it. */
     struct span header_from = arena_copy(&t->arena, header_unfold(&t->arena, facts.from));
+    struct span message_id = arena_copy(&t->arena, facts.message_id);
     struct delivery d = {.app = app_of(sm->session), .session = sm, .body = &t->body, .prefix = strbuf_span(&prefix)};
     struct delivery_result *results = arena_array(&t->arena, t->count, sizeof *results);
     deliver(&d, results);
@@ -169,7 +159,7 @@ void submission_message(struct smtp *sm)
         return;
     }
     smtp_reply(sm, 250, "2.0.0", "Ok, id %s", t->trace);
-    log_accepted(sm, header_from);
+    smtp_log_accepted(sm, header_from, message_id);
 }
 
 const struct smtp_mode smtp_mode_submission = {

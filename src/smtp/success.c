@@ -36,7 +36,9 @@ static enum status tell(const struct delivery *d, const struct success *list, si
                              .priority = t->mail.priority}; /* RFC 6710 §4.6 */
     dsn_write(&report, &text, &mail.is_smtputf8);
     struct span piece = strbuf_span(&text);
-    return onward_to_queue(d->app, &mail, &(struct smtp_rcpt){.to = t->from}, 1, &piece, 1, err);
+    TRY(onward_to_queue(d->app, &mail, &(struct smtp_rcpt){.to = t->from}, 1, &piece, 1, err));
+    dsn_log(&report);
+    return ST_OK;
 }
 
 void success_tell(const struct delivery *d, const struct success *list, size_t count)

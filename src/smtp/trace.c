@@ -91,6 +91,14 @@ void received_write(const struct smtp *sm, struct strbuf *out)
 
 /* ---- the message's own header ---------------------------------------------------------------------------------- */
 
+/* What stands between the brackets (RFC 5322 §3.6.4). */
+static struct span id_of(struct span value)
+{
+    value = span_trim(value);
+    size_t end = span_find_byte(value, '>', 0);
+    return span_starts(value, SPAN("<")) && end != SPAN_NPOS ? span_slice(value, 1, end) : SPAN_NONE;
+}
+
 void message_facts_of(struct arena *a, struct span message, struct message_facts *out)
 {
     *out = (struct message_facts){.header = span_take(message, header_block_end(message, NULL))};
@@ -106,6 +114,7 @@ void message_facts_of(struct arena *a, struct span message, struct message_facts
             out->has_date = true;
         } else if (span_ieq(f.name, SPAN("Message-ID"))) {
             out->has_message_id = true;
+            out->message_id = id_of(f.value);
         } else if (span_ieq(f.name, SPAN("From"))) {
             out->from = f.value;
         } else if (span_ieq(f.name, SPAN("Delivered-To"))) {

@@ -19,6 +19,7 @@ struct message_facts {
     struct span header; /* with its empty line */
     unsigned hops;      /* Received fields */
     bool has_return_path, has_bcc, has_date, has_message_id;
+    struct span message_id;    /* without its brackets; empty: none, or nothing that is one */
     struct span from;          /* the From field's value, as sent */
     struct span *delivered_to; /* values of Delivered-To, trimmed */
     size_t delivered_to_count;

@@ -294,6 +294,8 @@ static const struct config_key keys[] = {
     {"local", "domain", config_local_key, false, LOCAL_DOMAIN},
     {"local", "trusted", config_local_key, true, LOCAL_TRUSTED},
     {"local", "senders", config_local_key, true, LOCAL_SENDERS},
+    {"trace", "keep", config_trace_key, false, TRACE_KEEP},
+    {"trace", "size", config_trace_key, false, TRACE_SIZE},
     {"relay", "port", config_relay_key, false, RELAY_PORT},
     {"relay", "https_port", config_relay_key, false, RELAY_HTTPS_PORT},
     {"relay", "hello", config_relay_key, false, RELAY_HELLO},
@@ -426,6 +428,7 @@ static struct config *config_new(void)
     c->subaddress_separator = "+";
     config_local_defaults(c);
     config_quota_defaults(c);
+    config_trace_defaults(c);
     config_rates_defaults(c);
     config_relay_defaults(c);
     return c;

@@ -10,6 +10,7 @@
 #include "sys/config_quota.h"
 #include "sys/config_rates.h"
 #include "sys/config_relay.h"
+#include "sys/config_trace.h"
 #include "text/ip_set.h"
 
 enum listen_service {
@@ -69,6 +70,8 @@ struct config {
     const char *subaddress_separator;   /* default "+"; empty: off */
     /* [local] */
     struct config_local local;
+    /* [trace] */
+    struct config_trace trace;
     /* [relay], [route NAME] */
     struct config_relay relay;
 };

@@ -56,6 +56,14 @@ enum quota_key {
     QUOTA_KEY_ADMINISTRATORS
 };
 
+/* config_trace.c */
+void config_trace_defaults(struct config *c);
+enum status config_trace_key(struct reader *r, const struct config_key *k, const char *value);
+enum trace_key { TRACE_KEEP, TRACE_SIZE };
+
+/* "90s", "5m", "4h", "5d", "0". */
+enum status config_duration(struct reader *r, const struct config_key *k, const char *value, int64_t *seconds);
+
 /* config_relay.c */
 void config_relay_defaults(struct config *c);
 enum status config_relay_check(struct config *c, struct err *err);

@@ -56,7 +56,7 @@ static enum status number(struct reader *r, const struct config_key *k, const ch
 }
 
 /* "90s", "5m", "4h", "5d". */
-static enum status duration(struct reader *r, const struct config_key *k, const char *value, int64_t *seconds)
+enum status config_duration(struct reader *r, const struct config_key *k, const char *value, int64_t *seconds)
 {
     static const struct {
         char unit;
@@ -78,7 +78,7 @@ static enum status duration(struct reader *r, const struct config_key *k, const 
 
 static enum status positive_duration(struct reader *r, const struct config_key *k, const char *value, int64_t *seconds)
 {
-    TRY(duration(r, k, value, seconds));
+    TRY(config_duration(r, k, value, seconds));
     return *seconds > 0 ? ST_OK : bad(r, k, value, "a time above 0");
 }
 
@@ -130,7 +130,7 @@ enum status config_relay_key(struct reader *r, const struct config_key *k, const
     case RELAY_RETRY_LONGEST:
         return positive_duration(r, k, value, &c->retry_longest);
     case RELAY_DELAY_WARNING:
-        return duration(r, k, value, &c->delay_warning);
+        return config_duration(r, k, value, &c->delay_warning);
     case RELAY_EXPIRY:
         return positive_duration(r, k, value, &c->expiry);
     case RELAY_CONNECT_TIMEOUT:

@@ -82,6 +82,8 @@ static void test_defaults(void **state)
     assert_int_equal(c->sessions_per_account, 100);
     assert_false(c->is_loopback_plaintext_allowed);
     assert_string_equal(c->subaddress_separator, "+");
+    assert_int_equal(c->trace.keep_seconds, 14 * 86400);
+    assert_int_equal(c->trace.size_max, 1 << 30);
     config_free(&c);
 }
 
@@ -199,6 +201,8 @@ static void test_mistakes(void **state)
         {SERVER "[local]\nsenders = =a@b.test\n", "is not USER=ADDRESS or USER=@DOMAIN"},
         {SERVER "[local]\nsenders = shop=\n", "is not USER=ADDRESS or USER=@DOMAIN"},
         {SERVER "[local]\nsenders = shop=@\n", "is not USER=ADDRESS or USER=@DOMAIN"},
+        {SERVER "[trace]\nkeep = forever\n", "tassis.conf:5: keep: 'forever' is not a time"},
+        {SERVER "[trace]\nsize = 1K\n", "tassis.conf:5: size: '1K' is not a size from 1M to 1T"},
         {SERVER "[tls]\ncertificate = a\n", "as many keys as certificates"},
         {SERVER "[auth]\nplaintext = always\n", "tassis.conf:5: plaintext: 'always' is neither never nor loopback"},
         {SERVER "[limits]\nmessage_size = 2G\n", "tassis.conf:5: "},
