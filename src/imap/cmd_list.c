@@ -22,6 +22,8 @@ struct list_work {
     /* METADATA of the name that was written last, while there is something left of it. */
     struct arena values;
     struct metadata_answers answers;
+    struct txn *txn; /* only within write_names(): on the account of the names that were looked at last */
+    const struct account *txn_account;
 };
 
 /* ---- the LIST response ------------------------------------------------------------------------------------------ */
@@ -73,18 +75,27 @@ static void write_list(struct imap *im, const struct list_work *work, const stru
 
 /* ---- what goes with it ------------------------------------------------------------------------------------------ */
 
+/* Names of one account share a transaction, until the client has to be waited for. */
+static enum status begin_reading(struct imap *im, struct list_work *work, const struct list_name *n, struct err *err)
+{
+    const struct imap_place place = {.account = n->owner, .rights = n->rights};
+    if (work->txn && work->txn_account == n->owner)
+        return ST_OK;
+    txn_free(&work->txn);
+    work->txn_account = n->owner;
+    return imap_place_begin(im, &place, TXN_READ, &work->txn, err);
+}
+
 /* RFC 9590 §3: as GETMETADATA would answer. A mailbox whose entries cannot be read has none of them told. */
 static void read_metadata(struct imap *im, struct list_work *work, const struct list_name *n)
 {
     struct err err;
-    AUTO(txn) txn = NULL;
     const struct metadata_query query = {.entries = work->wanted.metadata};
     const struct metadata_target target = {n->mailbox, n->owner == im->account};
-    const struct imap_place place = {.account = n->owner, .rights = n->rights};
     arena_free(&work->values);
     work->answers = (struct metadata_answers){0};
-    if (imap_metadata_may_read(n->rights) && imap_place_begin(im, &place, TXN_READ, &txn, &err) == ST_OK &&
-        imap_metadata_read(im, txn, &target, &query, &work->values, &work->answers, &err) != ST_OK)
+    if (imap_metadata_may_read(n->rights) && begin_reading(im, work, n, &err) == ST_OK &&
+        imap_metadata_read(im, work->txn, &target, &query, &work->values, &work->answers, &err) != ST_OK)
         work->answers = (struct metadata_answers){0};
 }
 
@@ -96,8 +107,10 @@ static void write_name(struct imap *im, struct list_work *work, const struct lis
         return;
     if (work->wanted.returns & LIST_RETURN_MYRIGHTS)
         imap_write_myrights(im, n->name, n->rights);
-    if (work->status && can_be_selected(n))
+    if (work->status && can_be_selected(n)) {
+        txn_free(&work->txn);
         imap_write_status_line(im, n->mailbox, work->status);
+    }
     if (work->wanted.returns & LIST_RETURN_METADATA)
         read_metadata(im, work, n);
 }
@@ -117,6 +130,7 @@ static enum status write_names(struct imap *im, struct imap_call *call, bool *is
         if (list_is_told(n, &work->wanted))
             write_name(im, work, n);
     }
+    txn_free(&work->txn);
     *is_done = work->written == work->tree.count && work->answers.written == work->answers.count;
     return ST_OK;
 }

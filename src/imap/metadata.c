@@ -242,7 +242,7 @@ enum status imap_metadata_set(struct imap *im, struct imap_call *call, struct tx
     }
     if (!on->mailbox && !e->is_private)
         return err_set(err, ST_DENIED, "shared entries of the server are set by its administrator");
-    if (find_elsewhere(on, e->is_private, e->path))
+    if (on->mailbox && find_elsewhere(on, e->is_private, e->path))
         return set_special_use(call, txn, on, &key, e, err);
     enum status st = metadata_set(txn, &key, e->has_value ? &e->value : NULL, &is_too_many, err);
     if (is_too_many)

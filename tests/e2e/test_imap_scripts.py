@@ -36,7 +36,7 @@ A: SELECT INBOX
     ("A: FETCH 1 (UID)\n    * 1 FETCH (UID 1)\n    NO", "was expected"),
     ("A: FETCH 2 (UID)\n    OK", "was expected"),
     ("A: FETCH 1 (UID)\n    * <n> FETCH (UID <n>)\nA: FETCH 1 (RFC822.SIZE)\n    * 1 FETCH (RFC822.SIZE <n>)", "is missing"),
-    ("A: LIST \"\" (Drafts Sent)\n    BAD\nA: LIST \"\" \"*\"\n    in order\n    * LIST ... \"Sent\"\n    * LIST ... \"Drafts\"", "out of order"),
+    ("A: LIST \"\" (Drafts Sent\n    BAD\nA: LIST \"\" \"*\"\n    in order\n    * LIST ... \"Sent\"\n    * LIST ... \"Drafts\"", "out of order"),
     ("A: FETCH 1 BODY.PEEK[]\n    * 1 FETCH (BODY[] {5}\\r\\nhello)", "is missing"),
     ("A: NOOP\n    what is this", "what is"),
     ("A walks", "not a step"),
