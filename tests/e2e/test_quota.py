@@ -102,6 +102,27 @@ def test_what_an_alias_leads_to_waits_in_the_queue(server):
     assert len(free.messages()) == 1
 
 
+def test_what_an_alias_leads_to_comes_back_at_once(make_server):
+    """when_full = refuse: the queue's own attempt is refused like anybody's, and the sender hears of it."""
+    server = make_server(auth="plaintext = loopback", config="[quota]\nwhen_full = refuse")
+    sender, full, free = server.new_account(), server.new_account(), server.new_account()
+    server.cli("alias", "add", "both@example.test", full.address, free.address)
+    limits(server, full, "messages=0")
+    talk = server.submission(sender)
+    talk.expect("250", f"MAIL FROM:<{sender.address}>")
+    talk.expect("250", "RCPT TO:<both@example.test>")
+    talk.message(MESSAGE)
+    talk.close()
+    assert len(free.messages()) == 1
+    deadline = time.monotonic() + 20
+    while not sender.messages():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    report = sender.messages()[0]
+    assert b"Action: failed" in report and b"Status: 5.2.2" in report and full.address.encode() in report
+    assert not full.messages() and server.cli_json("queue", "list") == []
+
+
 @pytest.mark.parametrize("limit, fits", [("messages=10", 10), (f"storage={5 * len(MESSAGE) + 1}", 5)])
 def test_sessions_at_the_limit(server, limit, fits):
     """Several sessions append at once; as many messages are there as fit, and each was answered truly."""

@@ -129,18 +129,6 @@ static const char has_domain_sql[] = "SELECT EXISTS(SELECT 1 FROM domain WHERE n
 static const char has_account_sql[] = "SELECT EXISTS(SELECT 1 FROM account WHERE address = ?)";
 static const char has_alias_sql[] = "SELECT EXISTS(SELECT 1 FROM alias WHERE source = ?)";
 
-/* Three columns from `at` on. */
-static struct quota quota_of(sqlite3_stmt *s, int at)
-{
-    struct quota q;
-    for (int i = 0; i < QUOTA_RESOURCES; i++)
-        if (sqlite3_column_type(s, at + i) == SQLITE_NULL)
-            q.of[i] = QUOTA_DEFAULT;
-        else
-            q.of[i] = column_i64(s, at + i) < 0 ? QUOTA_NONE : column_u64(s, at + i);
-    return q;
-}
-
 static enum status read_account(struct directory *d, struct span address, struct cached *c, struct err *err)
 {
     sqlite3_stmt *s;
@@ -153,7 +141,7 @@ static enum status read_account(struct directory *d, struct span address, struct
     c->kind = ADDRESS_ACCOUNT;
     c->account_id = column_u64(s, 0);
     c->is_group = column_i64(s, 1) == DIRECTORY_GROUP;
-    c->quota = quota_of(s, 2);
+    c->quota = directory_quota_of(s, 2);
     db_done(s);
     return ST_OK;
 }
@@ -382,39 +370,6 @@ static enum status account_remove(struct directory *d, const struct directory_ch
 enum status directory_account_remove(struct directory *d, struct span address, struct err *err)
 {
     return directory_write(d, &(struct directory_change){.a = address}, account_remove, err);
-}
-
-/* In the columns' terms. */
-static struct db_value quota_value(uint64_t limit)
-{
-    return limit == QUOTA_NONE ? INT(-1) : INT(limit);
-}
-
-static enum status quota_set(struct directory *d, const struct directory_change *c, struct err *err)
-{
-    static const char *const sql[QUOTA_RESOURCES][2] = {
-        {"UPDATE account SET quota_storage = ? WHERE address = ?",
-         "UPDATE account SET quota_storage = NULL WHERE address = ?"},
-        {"UPDATE account SET quota_messages = ? WHERE address = ?",
-         "UPDATE account SET quota_messages = NULL WHERE address = ?"},
-        {"UPDATE account SET quota_mailboxes = ? WHERE address = ?",
-         "UPDATE account SET quota_mailboxes = NULL WHERE address = ?"},
-    };
-    const struct quota *q = c->value;
-    for (int i = 0; i < QUOTA_RESOURCES; i++) {
-        if (q->of[i] == QUOTA_DEFAULT)
-            TRY(db_run(d->db, err, sql[i][1], TEXT(c->a)));
-        else
-            TRY(db_run(d->db, err, sql[i][0], quota_value(q->of[i]), TEXT(c->a)));
-        if (db_changes(d->db) == 0)
-            return err_set(err, ST_NOTFOUND, "no such account");
-    }
-    return ST_OK;
-}
-
-enum status directory_quota_set(struct directory *d, struct span address, const struct quota *q, struct err *err)
-{
-    return directory_write(d, &(struct directory_change){.a = address, .value = q}, quota_set, err);
 }
 
 static enum status alias_add(struct directory *d, const struct directory_change *c, struct err *err)

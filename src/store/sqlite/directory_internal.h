@@ -1,6 +1,6 @@
 /*
  * directory_internal.h - the directory's connection, for the files that it is made of: directory.c (domains, accounts,
- * aliases, graves) and sharing.c (groups, who shares with whom).
+ * aliases, graves), directory_quota.c and sharing.c (groups, who shares with whom).
  */
 #pragma once
 #include <pthread.h>
@@ -39,6 +39,9 @@ enum status directory_rows(struct directory *d, struct arena *a, const char *sql
                            size_t value_count, size_t size, directory_fill *fill, void **list, size_t *count,
                            struct err *err);
 directory_fill directory_fill_span;
+
+/* directory_quota.c: the limits in three columns from `at` on, in the order of enum quota_resource. */
+struct quota directory_quota_of(sqlite3_stmt *s, int at);
 
 /* An address in canonical form; the empty local part only where it may stand for the whole domain. */
 enum status directory_check_address(struct span address, bool may_be_domain, struct span *domain, struct err *err);
