@@ -136,7 +136,7 @@ static enum status begin_message(struct imap *im, struct imap_call *call, struct
 {
     AUTO_ARENA a = ARENA_INIT;
     struct fetch_source src = {
-        .txn = txn, .message = view_message(im->view, seq), .arena = &a, .object_name = job->object_name};
+        .job = job, .txn = txn, .message = view_message(im->view, seq), .arena = &a, .object_name = job->object_name};
     struct strbuf *out = imap_out(im);
     if (!job->is_view_enough)
         TRY(fetch_source_load(&src, job->forms, err));
@@ -173,6 +173,12 @@ static void pin(struct imap *im, struct fetch_job *job, const struct view_messag
     job->pinned_in = im->owner;
     job->pinned = m->content;
     content_pin(job->pinned_in, job->pinned);
+}
+
+void fetch_job_release(struct fetch_job *job)
+{
+    if (job)
+        unpin(job);
 }
 
 static void release(struct imap_call *call)
@@ -243,9 +249,9 @@ static enum status stream_message(struct imap *im, struct fetch_job *job, struct
     return fetch_stream(job, *txn, imap_out(im), err);
 }
 
-static enum status fetch_produce(struct imap *im, struct imap_call *call, bool *is_done, struct err *err)
+enum status fetch_job_step(struct imap *im, struct imap_call *call, struct fetch_job *job, bool *is_done,
+                           struct err *err)
 {
-    struct fetch_job *job = call->work;
     AUTO(txn) txn = NULL;
     *is_done = false;
     if (job->vanished && !imap_write_vanished(im, job->vanished, true, &job->vanished_at))
@@ -266,7 +272,7 @@ static enum status fetch_produce(struct imap *im, struct imap_call *call, bool *
         uint32_t seq = fetch_cursor_seq(&job->at);
         if (!seq) {
             *is_done = true;
-            return finish(call, job, err);
+            return ST_OK;
         }
         if (job->sets_seen && view_message(im->view, seq)->uid > job->seen_uid) {
             if (txn)
@@ -279,6 +285,13 @@ static enum status fetch_produce(struct imap *im, struct imap_call *call, bool *
         TRY(next_message(im, call, job, txn, seq, err));
     }
     return ST_OK;
+}
+
+static enum status fetch_produce(struct imap *im, struct imap_call *call, bool *is_done, struct err *err)
+{
+    struct fetch_job *job = call->work;
+    TRY(fetch_job_step(im, call, job, is_done, err));
+    return *is_done && !call->is_answered ? finish(call, job, err) : ST_OK;
 }
 
 /* ---- the command --------------------------------------------------------------------------------------------- */
@@ -316,8 +329,8 @@ static void plan(struct imap *im, struct imap_call *call, struct fetch_job *job)
     job->seen = seqset_new(&call->arena);
 }
 
-static enum status start(struct imap *im, struct imap_call *call, struct fetch_job *job, const struct seqset *uids,
-                         struct err *err)
+static enum status prepare(struct imap *im, struct imap_call *call, struct fetch_job *job, const struct seqset *uids,
+                           struct err *err)
 {
     plan(im, call, job);
     job->arena = &call->arena;
@@ -327,6 +340,24 @@ static enum status start(struct imap *im, struct imap_call *call, struct fetch_j
         TRY(imap_need_keywords(im, call, err));
     if (fetch_args_has(&job->what, FETCH_EMAILID) || fetch_args_has(&job->what, FETCH_THREADID))
         TRY(account_object_name(im->owner, &job->object_name, err));
+    return ST_OK;
+}
+
+enum status fetch_job_begin(struct imap *im, struct imap_call *call, const struct fetch_args *what,
+                            const struct seqset *uids, struct fetch_job **out, struct err *err)
+{
+    struct fetch_job *job = arena_alloc(&call->arena, sizeof *job);
+    job->what = *what;
+    job->what.sets_seen = false;
+    TRY(prepare(im, call, job, uids, err));
+    *out = job;
+    return ST_OK;
+}
+
+static enum status start(struct imap *im, struct imap_call *call, struct fetch_job *job, const struct seqset *uids,
+                         struct err *err)
+{
+    TRY(prepare(im, call, job, uids, err));
     call->work = job;
     call->release = release;
     call->produce = fetch_produce;

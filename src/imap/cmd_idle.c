@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "imap/commands.h"
 #include "imap/internal.h"
+#include "imap/notify.h"
 #include "base/banned.h"
 
 enum status cmd_idle(struct imap *im, struct imap_call *call, struct err *err)
@@ -21,7 +22,7 @@ enum status cmd_idle(struct imap *im, struct imap_call *call, struct err *err)
 enum next imap_idle_line(struct imap *im, struct span line)
 {
     struct err err;
-    im->is_idling = false;
+    im->is_idling = imap_notify_is_hearing(im);
     imap_call_resume(im, span_cstr(im->tag), "IDLE");
     free(im->tag);
     im->tag = NULL;

@@ -94,6 +94,7 @@ enum status cmd_create(struct imap *im, struct imap_call *call, struct err *err)
     struct mailbox m;
     TRY(mailbox_get(txn, id, &call->arena, &m, err));
     TRY(store_commit(&txn, err));
+    call->own_names[0] = place.path;
     struct span path = path_of(call, &place, m.name), as_sent = call->args.as_sent;
     tell_name(im, path, &m, !span_eq(path, as_sent), as_sent);
     imap_set_code(call, "MAILBOXID (%.*s)", SPAN_ARG(m.object_id)); /* RFC 8474 §4.1 */
@@ -118,6 +119,7 @@ enum status cmd_delete(struct imap *im, struct imap_call *call, struct err *err)
     TRY(st);
     bool is_left = mailbox_find(txn, place.name, &call->arena, &left, err) == ST_OK;
     TRY(store_commit(&txn, err));
+    call->own_names[0] = place.path;
     left.has_children = true; /* which is why */
     struct span path = path_of(call, &place, m.name), as_sent = call->args.as_sent;
     tell_name(im, path, is_left ? &left : NULL, !span_eq(path, as_sent), as_sent);
@@ -149,6 +151,8 @@ enum status cmd_rename(struct imap *im, struct imap_call *call, struct err *err)
     TRY(mailbox_find(txn, target.name, &call->arena, &after, err));
     TRY(mailbox_has_children(txn, after.name, &after.has_children, err));
     TRY(store_commit(&txn, err));
+    call->own_names[0] = source.path;
+    call->own_names[1] = target.path;
     struct span old = path_of(call, &source, before.name), path = path_of(call, &target, after.name);
     bool is_other = !span_eq(old, from_as_sent) || !span_eq(path, call->args.as_sent);
     tell_name(im, path, &after, is_other, from_as_sent);
@@ -164,6 +168,7 @@ static enum status subscribe(struct imap *im, struct imap_call *call, bool is_su
     AUTO(txn) txn = NULL;
     TRY(store_begin(im->account, TXN_FLAGS, &txn, err));
     TRY(refused_name(mailbox_subscribe(txn, name, is_subscribed, err), err));
+    call->own_names[0] = name;
     return store_commit(&txn, err);
 }
 

@@ -69,7 +69,7 @@ enum status cmd_search(struct imap *im, struct imap_call *call, struct err *err)
         call->no_code = search_bad_charset;
     if (st == ST_OK && (program->returns.what & SEARCH_RETURN_UPDATE)) {
         TRY(imap_context_check_tag(im, call->tag, err));
-        job->context = imap_context_new(im, call, text, NULL, &job->refused);
+        job->context = imap_context_new(im, call, text, false, &job->refused);
         call->work = job;
         call->release = release;
     }

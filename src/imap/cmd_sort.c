@@ -32,6 +32,7 @@ struct sort_job {
     struct sort_args args;
     struct imap_context *context; /* for UPDATE; NULL where there is no such wish, or it is refused */
     const char *refused;
+    struct span text; /* the arguments */
     bool is_found, is_ordered;
     size_t next;  /* of what was found: to be read */
     size_t count; /* that have been read and are there */
@@ -161,13 +162,12 @@ static enum status begin(struct imap *im, struct imap_call *call, struct sort_jo
 {
     struct search_args *program = &job->run.program;
     TRY(args_sp(&call->args, err));
-    struct span text = call->args.rest;
     enum status st = search_program_parse(&call->args, search_last(im), program, err);
     if (st == ST_UNSUPPORTED)
         call->no_code = search_bad_charset;
     if (st == ST_OK && (program->returns.what & SEARCH_RETURN_UPDATE)) {
         TRY(imap_context_check_tag(im, call->tag, err));
-        job->context = imap_context_new(im, call, text, &job->args, &job->refused);
+        job->context = imap_context_new(im, call, job->text, true, &job->refused);
         call->work = job;
         call->release = release;
     }
@@ -184,6 +184,7 @@ enum status cmd_sort(struct imap *im, struct imap_call *call, struct err *err)
 {
     struct sort_job *job = arena_alloc(&call->arena, sizeof *job);
     TRY(args_sp(&call->args, err));
+    job->text = call->args.rest;
     TRY(search_return_parse(&call->args, SORT_ALLOWED, &job->run.program.returns, err));
     TRY(sort_args_parse(&call->args, &job->args, err));
     return begin(im, call, job, err);

@@ -111,6 +111,14 @@ static enum status read_item(struct imap *im, struct imap_args *args, status_ite
     return args_expected(args, "a STATUS item", err);
 }
 
+status_items imap_status_item(const char *name)
+{
+    unsigned i = 0;
+    while (!span_eq(span_cstr(items[i].name), span_cstr(name)))
+        i++;
+    return 1u << i;
+}
+
 enum status imap_args_status_items(struct imap *im, struct imap_args *args, status_items *out, struct err *err)
 {
     *out = 0;

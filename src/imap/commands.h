@@ -56,13 +56,15 @@ IMAP_RUN(cmd_getquota);
 IMAP_RUN(cmd_setquota);
 /* cmd_append.c */
 IMAP_RUN(cmd_append);
+IMAP_RUN(cmd_replace); /* UID REPLACE, too */
 /* cmd_cancelupdate.c */
 IMAP_RUN(cmd_cancelupdate);
-IMAP_RUN(cmd_replace); /* UID REPLACE, too */
 /* cmd_url.c */
 IMAP_RUN(cmd_genurlauth);
 IMAP_RUN(cmd_resetkey);
 IMAP_RUN(cmd_urlfetch);
+/* cmd_notify.c */
+IMAP_RUN(cmd_notify);
 /* cmd_expunge.c */
 IMAP_RUN(cmd_expunge); /* UID EXPUNGE, too */
 /* cmd_idle.c */

@@ -103,21 +103,22 @@ static enum status read_program(const struct imap *im, const struct imap_call *c
     args_init(&args, &c->arena, arena_copy(&c->arena, text));
     args.saved = call->args.saved;
     args.is_utf8 = call->args.is_utf8;
-    if (c->is_sorted)
-        return search_program_parse(&args, last, &c->program, err);
-    return search_args_parse(&args, last, ~0U, &c->program, err);
+    if (!c->is_sorted)
+        return search_args_parse(&args, last, ~0U, &c->program, err);
+    TRY(search_return_parse(&args, ~0U, &c->program.returns, err));
+    TRY(sort_args_parse(&args, &c->sort, err));
+    TRY(args_sp(&args, err));
+    return search_program_parse(&args, last, &c->program, err);
 }
 
-struct imap_context *imap_context_new(struct imap *im, const struct imap_call *call, struct span text,
-                                      const struct sort_args *sort, const char **refused)
+struct imap_context *imap_context_new(struct imap *im, const struct imap_call *call, struct span text, bool is_sorted,
+                                      const char **refused)
 {
     struct err err;
     struct imap_context *c = mem_alloc(sizeof *c);
     *refused = NULL;
     c->is_uid = call->is_uid;
-    c->is_sorted = sort;
-    if (sort)
-        c->sort = *sort;
+    c->is_sorted = is_sorted;
     c->tag = mem_cstr(call->tag.p, call->tag.len);
     if (text.len > IMAP_CONTEXT_PROGRAM_BYTES_MAX || read_program(im, call, text, c, &err) != ST_OK)
         *refused = "The search is too large to be kept up to date";
@@ -170,6 +171,7 @@ void imap_context_keep(struct imap *im, struct imap_context **cp, struct search_
         return;
     }
     c->modseq = view_modseq(im->view);
+    c->uidnext = view_uidnext(im->view);
     c->next = im->contexts;
     im->contexts = c;
     *cp = NULL;

@@ -33,15 +33,16 @@ struct imap_context {
     struct arena arena;         /* of the program */
     struct seqrange *ranges;    /* uids of the results, in their order; each range ascends */
     size_t count;
-    uint64_t modseq; /* messages up to this one have been looked at */
+    uint64_t modseq;  /* messages up to this one have been looked at */
+    uint32_t uidnext; /* messages from here on had not come yet */
 };
 
 /* ST_SYNTAX where a context of this tag is there (RFC 5267 §4.3). */
 enum status imap_context_check_tag(const struct imap *im, struct span tag, struct err *err);
-/* Makes a context of the command's program, `text` of its arguments; not the session's yet. Where that cannot be, or
- * not be kept up to date, *refused says why and NULL is returned. Before "$" is replaced. */
-struct imap_context *imap_context_new(struct imap *im, const struct imap_call *call, struct span text,
-                                      const struct sort_args *sort, const char **refused);
+/* Makes a context of the command's arguments `text`; not the session's yet. Where that cannot be, or not be kept up to
+ * date, *refused says why and NULL is returned. Before "$" is replaced. */
+struct imap_context *imap_context_new(struct imap *im, const struct imap_call *call, struct span text, bool is_sorted,
+                                      const char **refused);
 void imap_context_free(struct imap_context **c);
 /* The session's from here on, with these results; else *refused is set and the context is freed. */
 void imap_context_keep(struct imap *im, struct imap_context **c, struct search_hits hits, const char **refused);

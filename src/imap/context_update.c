@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "imap/context.h"
+#include "imap/fetch.h"
 #include "imap/search.h"
 #include "imap/sort.h"
 #include "base/banned.h"
@@ -30,7 +31,8 @@ struct context_update {
     struct search_matcher matcher;
     struct candidate *candidates; /* messages that are new or have changed, ascending */
     size_t count, next;
-    bool is_begun;
+    struct fetch_job *fetch; /* of new results */
+    bool is_begun, is_fetched;
 };
 
 void imap_context_update_free(struct context_update **up)
@@ -38,6 +40,7 @@ void imap_context_update_free(struct context_update **up)
     if (!*up)
         return;
     search_matcher_free(&(*up)->matcher);
+    fetch_job_release((*up)->fetch);
     free((*up)->candidates);
     free(*up);
     *up = NULL;
@@ -262,6 +265,24 @@ static enum status look_at_some(struct imap *im, struct context_update *u, struc
     return ST_OK;
 }
 
+/* RFC 5465 §7: of results that have just arrived, ahead of ADDTO. */
+static enum status tell_new(struct imap *im, struct imap_call *call, struct context_update *u, struct err *err)
+{
+    const struct fetch_args *what = u->context->program.returns.update;
+    struct seqset *uids = seqset_new(&call->arena);
+    u->is_fetched = true;
+    if (!what)
+        return ST_OK;
+    for (size_t i = 0; !u->fetch && i < u->count; i++)
+        if (u->candidates[i].is && u->candidates[i].uid >= u->context->uidnext)
+            seqset_add(&call->arena, uids, u->candidates[i].uid, u->candidates[i].uid);
+    if (!u->fetch && !uids->count)
+        return ST_OK;
+    if (!u->fetch)
+        TRY(fetch_job_begin(im, call, what, uids, &u->fetch, err));
+    return fetch_job_step(im, call, u->fetch, &u->is_fetched, err);
+}
+
 /* ---- additions
  * ------------------------------------------------------------------------------------------------------- */
 
@@ -395,6 +416,7 @@ static enum status finish_context(struct imap *im, struct context_update *u, str
     if (is_kept && (n.removed || n.added))
         TRY(apply(im, u, n, &text, &is_kept, err));
     c->modseq = view_modseq(im->view);
+    c->uidnext = view_uidnext(im->view);
     if (is_kept)
         strbuf_add(imap_out(im), strbuf_span(&text));
     else
@@ -419,8 +441,14 @@ static enum status step(struct imap *im, struct imap_call *call, struct context_
     if (!u->is_begun)
         TRY(begin_context(im, call, u, err));
     TRY(look_at_some(im, u, err));
-    *is_done = u->next == u->count;
-    return *is_done ? finish_context(im, u, err) : ST_OK;
+    if (u->next < u->count)
+        return ST_OK;
+    if (!u->is_fetched)
+        TRY(tell_new(im, call, u, err));
+    if (!u->is_fetched)
+        return ST_OK;
+    *is_done = true;
+    return call->next == NEXT_CLOSE ? ST_OK : finish_context(im, u, err); /* a literal was cut off */
 }
 
 bool imap_contexts_tell_changed(struct imap *im, struct imap_call *call, struct context_update **up)
@@ -435,6 +463,8 @@ bool imap_contexts_tell_changed(struct imap *im, struct imap_call *call, struct 
         struct imap_context *next = (*up)->context->next; /* the context may be given up */
         if (imap_out(im)->len >= SESSION_OUT_HIGH)
             return false;
+        if (call->next == NEXT_CLOSE)
+            return true;
         enum status st = step(im, call, *up, &is_done, &err);
         if (st != ST_OK)
             put_off(im, &err);

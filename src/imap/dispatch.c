@@ -13,6 +13,7 @@
 #include "imap/commands.h"
 #include "imap/internal.h"
 #include "imap/metadata.h"
+#include "imap/notify.h"
 #include "base/banned.h"
 
 /* ---- making a call -------------------------------------------------------------------------------------------- */
@@ -212,6 +213,8 @@ static enum next go_on(struct imap *im)
     }
     if (call->news && !imap_news_write(im, call))
         return NEXT_PRODUCE;
+    if (call->next != NEXT_CLOSE && !imap_notify_write(im, call))
+        return NEXT_PRODUCE;
     return end(im);
 }
 
@@ -224,6 +227,7 @@ enum next imap_call_finish(struct imap *im, enum status st, const struct err *er
         call->failure = *err;
     tell_limit(im, call);
     if (call->next == NEXT_AGAIN) {
+        imap_notify_begin(im, call);
         imap_metadata_tell(im);
         begin_news(im, call);
     }

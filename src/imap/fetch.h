@@ -35,8 +35,11 @@ struct fetch_decoding {
     struct qp_decoder qp;
 };
 
+struct fetch_job;
+
 /* A message that is being answered, and what of it has been read. */
 struct fetch_source {
+    const struct fetch_job *job;
     struct txn *txn;
     const struct view_message *message;
     struct arena *arena;
@@ -89,6 +92,14 @@ enum status fetch_changes(struct imap *im, struct imap_call *call, const struct 
 
 /* An answer was begun and cannot be finished: the only honest thing left is to end the session. */
 void fetch_hang_up(struct imap *im, struct imap_call *call, const struct err *err);
+
+/* A FETCH that no command asked for: these items of these messages of the client's view, in steps;
+ * \Seen stays as it is. The job lives in the call's arena; NULL may be released. */
+enum status fetch_job_begin(struct imap *im, struct imap_call *call, const struct fetch_args *what,
+                            const struct seqset *uids, struct fetch_job **out, struct err *err);
+enum status fetch_job_step(struct imap *im, struct imap_call *call, struct fetch_job *job, bool *is_done,
+                           struct err *err);
+void fetch_job_release(struct fetch_job *job);
 
 /* The sequence number of the next message, 0 at the end; does not move. */
 uint32_t fetch_cursor_seq(struct fetch_cursor *c);

@@ -66,7 +66,7 @@ enum status fetch_write_item(struct imap *im, const struct imap_call *call, cons
     strbuf_add_char(out, ' ');
     switch (item->kind) {
     case FETCH_FLAGS:
-        imap_write_flags(im, call, m->uid, fetch_flags(call->work, m), out);
+        imap_write_flags(im, call, m->uid, fetch_flags(src->job, m), out);
         break;
     case FETCH_UID:
         strbuf_add_u64(out, m->uid);
@@ -79,7 +79,7 @@ enum status fetch_write_item(struct imap *im, const struct imap_call *call, cons
         break;
     case FETCH_MODSEQ:
         strbuf_add_char(out, '(');
-        strbuf_add_u64(out, fetch_modseq(im, call->work, m));
+        strbuf_add_u64(out, fetch_modseq(im, src->job, m));
         strbuf_add_char(out, ')');
         break;
     case FETCH_SIZE:

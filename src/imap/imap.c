@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "imap/internal.h"
 #include "imap/metadata.h"
+#include "imap/notify.h"
 #include "base/banned.h"
 
 /* An idle session is one of many thousands. */
@@ -36,6 +37,7 @@ static void imap_end(struct session *s)
     free(im->tag);
     if (im->account) {
         imap_deselect(im);
+        imap_notify_free(&im->notify);
         struct log_line l;
         session_log_begin(s, &l, LOG_INFO, "logout");
         log_span(&l, "account", account_address(im->account));
@@ -114,9 +116,15 @@ static enum next mail_start(struct session *s)
 static enum next mail_poke(struct session *s)
 {
     struct imap *im = session_state(s);
-    if (im->mode != IMAP_MODE_IDLE || (!im->has_news && !imap_metadata_has_news(im)))
+    bool is_idle = im->mode == IMAP_MODE_IDLE;
+    bool is_between = im->mode == IMAP_MODE_COMMAND && imap_notify_listens(im); /* RFC 5465: no command is running */
+    bool has_news = im->has_news || imap_metadata_has_news(im) || imap_notify_has_news(im);
+    if (im->call || im->waiting || !(is_idle || is_between) || !has_news)
         return NEXT_INPUT;
     imap_call_resume(im, SPAN_NONE, NULL);
+    /* RFC 5465 §6.1.2: message numbers do not change behind the client's back unless it said they may. */
+    const struct notify_group *selected = im->notify ? im->notify->selected : NULL;
+    im->call->holds_expunge = is_between && (!selected || selected->which == NOTIFY_SELECTED_DELAYED);
     return imap_call_finish(im, ST_OK, NULL);
 }
 

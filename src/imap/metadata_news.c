@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "imap/internal.h"
 #include "imap/names.h"
+#include "imap/notify.h"
 #include "text/imap_structure.h"
 #include "base/banned.h"
 
@@ -211,7 +212,7 @@ static enum status tell(struct imap *im, struct watched *w, struct arena *a, str
         if (first->modseq == w->own)
             continue;
         TRY(name_of(im, txn, owner, &who, first->key.mailbox, a, &path, &is_seen, err));
-        if (is_seen)
+        if (is_seen && (imap_has(im, IMAP_METADATA) || imap_notify_wants_metadata(im, owner, first->key.mailbox)))
             write_changes(im, a, path, first, to - from);
     }
     w->known = known;

@@ -25,6 +25,8 @@
 struct imap;
 struct imap_call;
 struct imap_context;
+struct imap_notify;
+struct notify_news;
 
 /* Bits, so that a row can name several. A session is in exactly one (RFC 3501 §3). */
 enum imap_state { IMAP_NOT_AUTHENTICATED = 1, IMAP_AUTHENTICATED = 2, IMAP_SELECTED = 4 };
@@ -87,6 +89,7 @@ struct imap_call {
     bool is_answered; /* run() has written the tagged response, or there will be none */
     enum next next;   /* default NEXT_AGAIN */
     struct imap_own_change own;
+    struct span own_names[2]; /* of mailboxes that it has made, removed, renamed or subscribed itself */
     /* Writes more to imap_out() until that passes SESSION_OUT_HIGH or all is written (*is_done). A bad status ends the
      * command. No transaction may be open on return. `work` is its state, in the arena. */
     enum status (*produce)(struct imap *im, struct imap_call *call, bool *is_done, struct err *err);
@@ -98,6 +101,7 @@ struct imap_call {
     size_t keyword_count;
     bool has_keywords;
     struct imap_news *news;
+    struct notify_news *notify; /* notify_news.c */
     int64_t progress_at_ms; /* when the progress is told next */
     enum status status;     /* how the command ended */
     struct err failure;     /* where it did not end well */
@@ -159,11 +163,12 @@ struct imap {
     struct watcher watcher;
     bool is_watching;
     _Atomic bool has_news;  /* set by the hub: the mailbox has changed */
-    _Atomic bool is_idling; /* news are to be told at once */
+    _Atomic bool is_idling; /* news are to be told at once: IDLE, or NOTIFY with the selected mailbox */
 
     struct metadata_watch *metadata; /* metadata.h; NULL: not enabled */
 
     unsigned bad_in_a_row; /* commands answered with BAD */
+    struct imap_notify *notify; /* NULL: there was no NOTIFY (notify.h) */
     /* before login */
     struct imap_login *login; /* during AUTHENTICATE */
     unsigned failures;

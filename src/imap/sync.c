@@ -14,11 +14,13 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include "imap/context.h"
+#include "imap/fetch.h"
 #include "imap/internal.h"
+#include "imap/notify.h"
 #include "imap/resync.h"
 #include "base/banned.h"
 
-enum news_stage { NEWS_GONE, NEWS_EXPUNGED, NEWS_ARRIVED, NEWS_FLAGS, NEWS_CONTEXTS, NEWS_DONE };
+enum news_stage { NEWS_GONE, NEWS_EXPUNGED, NEWS_ARRIVED, NEWS_FLAGS, NEWS_CONTEXTS, NEWS_FETCH, NEWS_DONE };
 
 struct imap_news {
     struct view *to;
@@ -33,6 +35,7 @@ struct imap_news {
     size_t own_at;
     uint32_t uid; /* everything below has been told */
     struct context_update *contexts;
+    struct fetch_job *fetch; /* of messages that are new (RFC 5465 §5.2) */
 };
 
 void imap_news_free(struct imap_news **news)
@@ -40,6 +43,7 @@ void imap_news_free(struct imap_news **news)
     if (*news) {
         view_free(&(*news)->to);
         imap_context_update_free(&(*news)->contexts);
+        fetch_job_release((*news)->fetch);
     }
     *news = NULL;
 }
@@ -100,7 +104,7 @@ static void compare(const struct imap *im, struct imap_call *call, const struct 
     news->uid = 1;
 }
 
-static enum status look(struct imap *im, struct imap_call *call, struct err *err)
+static enum status look(struct imap *im, struct imap_call *call, unsigned events, struct err *err)
 {
     if (!im->view) {
         bool is_same;
@@ -115,6 +119,8 @@ static enum status look(struct imap *im, struct imap_call *call, struct err *err
         return ST_OK;
     struct imap_news *news = arena_alloc(&call->arena, sizeof *news);
     compare(im, call, to, news);
+    if (!(events & NOTIFY_FLAG_CHANGE))
+        news->changed_uids = seqset_new(&call->arena);
     if (news->is_held)
         im->has_news = true; /* for the next command */
     if (call->own.is_wanted || news->changed_uids->count)
@@ -129,10 +135,13 @@ enum status imap_news_begin(struct imap *im, struct imap_call *call, struct err 
 {
     if (im->state != IMAP_SELECTED)
         return ST_OK;
+    unsigned events = imap_notify_of_selected(im, call);
+    if (!events) /* RFC 5465 §3.1: the client wants to hear nothing */
+        return ST_OK;
     bool has_news = atomic_exchange(&im->has_news, false);
     if (!has_news && !call->own.is_wanted && !call->own.is_modseq_wanted)
         return ST_OK;
-    enum status st = look(im, call, err);
+    enum status st = look(im, call, events, err);
     if (st != ST_OK)
         im->has_news = true;
     return st;
@@ -291,6 +300,26 @@ static void keep(struct imap *im, struct imap_news *news)
     news->to = NULL;
 }
 
+/* RFC 5465 §5.2: behind ADDTO. Who cannot be answered now is told by EXISTS all the same. */
+static bool write_fetch(struct imap *im, struct imap_call *call, struct imap_news *news)
+{
+    struct err err;
+    bool is_done = true;
+    const struct fetch_args *wanted = imap_notify_fetch(im);
+    enum status st = ST_OK;
+    if (!news->fetch && wanted && news->diff.added_uids->count)
+        st = fetch_job_begin(im, call, wanted, news->diff.added_uids, &news->fetch, &err);
+    if (st == ST_OK && news->fetch)
+        st = fetch_job_step(im, call, news->fetch, &is_done, &err);
+    if (st == ST_OK)
+        return is_done;
+    struct log_line l;
+    session_log_begin(im->session, &l, LOG_WARN, "notify-failed");
+    log_err(&l, &err);
+    log_end(&l);
+    return true;
+}
+
 bool imap_news_write(struct imap *im, struct imap_call *call)
 {
     struct imap_news *news = call->news;
@@ -316,6 +345,11 @@ bool imap_news_write(struct imap *im, struct imap_call *call)
     }
     if (news->stage == NEWS_CONTEXTS) {
         if (!imap_contexts_tell_changed(im, call, &news->contexts))
+            return false;
+        news->stage = NEWS_FETCH;
+    }
+    if (news->stage == NEWS_FETCH) {
+        if (!write_fetch(im, call, news))
             return false;
         news->stage = NEWS_DONE;
     }

@@ -62,6 +62,7 @@ static const struct imap_command commands[] = {
     { "RESETKEY",     AUTH,     0,                         NULL,                 "4467 §7",            cmd_resetkey },
     { "URLFETCH",     AUTH,     0,                         NULL,                 "4467 §7, 5524",      cmd_urlfetch },
     { "IDLE",         AUTH,     0,                         "IDLE",               "2177",               cmd_idle },
+    { "NOTIFY",       AUTH,     0,                         "NOTIFY",             "5465",               cmd_notify },
     { "CHECK",        SELECTED, 0,                         NULL,                 "3501 §6.4.1",        cmd_noop },
     { "CLOSE",        SELECTED, 0,                         NULL,                 "3501 §6.4.2",        cmd_close },
     { "UNSELECT",     SELECTED, 0,                         "UNSELECT",           "3691",               cmd_unselect },

@@ -2,6 +2,7 @@
  * imap_search_return.c - see imap_search_return.h.
  */
 #include "text/imap_search_return.h"
+#include "text/imap_fetch_args.h"
 #include "base/banned.h"
 
 static const struct {
@@ -38,6 +39,16 @@ enum status search_partial_parse(struct imap_args *args, struct search_return *o
     return ST_OK;
 }
 
+/* "UPDATE (UID FLAGS)" (RFC 5465 §7) */
+static enum status update_items(struct imap_args *args, struct search_return *out, struct err *err)
+{
+    if (!span_starts(args->rest, SPAN(" (")))
+        return ST_OK;
+    out->update = arena_alloc(args->arena, sizeof *out->update);
+    TRY(args_sp(args, err));
+    return fetch_args_parse(args, out->update, err);
+}
+
 static enum status option(struct imap_args *args, unsigned allowed, struct search_return *out, struct err *err)
 {
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
@@ -47,6 +58,8 @@ static enum status option(struct imap_args *args, unsigned allowed, struct searc
         if (out->what & bit)
             return err_set(err, ST_SYNTAX, "%s is there twice", options[i].name);
         out->what |= bit;
+        if (bit == SEARCH_RETURN_UPDATE)
+            return update_items(args, out, err);
         return bit == SEARCH_RETURN_PARTIAL ? search_partial_parse(args, out, err) : ST_OK;
     }
     return args_expected(args, "a return option", err);

@@ -21,6 +21,8 @@ enum search_return_option { /* bits */
     (unsigned)(SEARCH_RETURN_MIN | SEARCH_RETURN_MAX | SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT |                       \
                SEARCH_RETURN_PARTIAL | SEARCH_RETURN_RELEVANCY)
 
+struct fetch_args; /* text/imap_fetch_args.h */
+
 struct search_return {
     bool is_given; /* RETURN stands there; without it the old responses are sent (unless IMAP4rev2 is enabled) */
     unsigned what; /* enum search_return_option; "()" is ALL */
@@ -28,6 +30,8 @@ struct search_return {
     bool is_from_end;
     uint32_t first, last;
     struct span partial; /* as sent, for the answer */
+    struct fetch_args
+        *update; /* UPDATE: what is told of new results that have just arrived (RFC 5465 §7); NULL: nothing */
 };
 
 /* There is an ESEARCH response: not for SAVE alone (RFC 5182 §2.1); the options of RFC 5267 ask for nothing in it. */
