@@ -57,10 +57,21 @@ void imap_contexts_free(struct imap *im);                   /* all */
 /* Replaces the results. False where they are too many ranges: the context has lost them then. */
 bool imap_context_set_results(struct imap_context *c, const uint32_t *uids, size_t count);
 
-/* ---- with the news, context_update.c --------------------------------------------------------------------------- */
+/* ---- telling, context_tell.c ------------------------------------------------------------------------------------ */
 
+/* All results, in their order; *count of them. Freed by the caller. */
+uint32_t *imap_context_results(const struct imap_context *c, size_t *count);
+/* Appends ADDTO, or REMOVEFROM, of those of `uids` that are marked. `uids` are all results of im->view's messages: with
+ * those that come in, or before those that leave are taken out. */
+void imap_context_tell(const struct imap *im, const struct imap_context *c, bool is_removal, const uint32_t *uids,
+                       const bool *marks, size_t count, struct strbuf *out);
+/* The context is freed: the client is told so (NOUPDATE), and may search again. */
+void imap_context_give_up(struct imap *im, struct imap_context *c);
 /* Tells of results that are about to be expunged: uids of im->view, which the client has yet. */
 void imap_contexts_tell_gone(struct imap *im, const struct seqset *expunged_uids);
+
+/* ---- with the news, context_update.c --------------------------------------------------------------------------- */
+
 /* Looks at what has changed, im->view being what the client knows, and tells it. A step at a time, the state in
  * *update; true: all is told. */
 struct context_update;
