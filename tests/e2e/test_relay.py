@@ -279,7 +279,10 @@ def test_forwarded_mail_has_a_sender_of_ours_and_bounces_find_back(server, peer)
     outside.expect(250, f"RCPT TO:<{sender.lower()}>")
     outside.message(message("the bounce").encode())
     wait_for(lambda: origin.messages)
-    assert origin.messages[0][0].startswith("MAIL FROM:<>") and origin.messages[0][1] == ["RCPT TO:<sender@bare.test>"]
+    assert origin.messages[0][0].startswith("MAIL FROM:<>")
+    [rcpt] = origin.messages[0][1]  # the next hop has DSN: it hears which address the bounce was sent to (RFC 3461 §4.2)
+    assert rcpt.split()[0:2] == ["RCPT", "TO:<sender@bare.test>"]
+    assert all(word.startswith("ORCPT=rfc822;srs0+3D") for word in rcpt.split()[2:])
     outside.expect(250, "MAIL FROM:<>")
     outside.expect(550, "RCPT TO:<SRS0=AAAAAA=AA=bare.test=sender@example.test>")
 
