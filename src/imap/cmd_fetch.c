@@ -333,7 +333,6 @@ static enum status prepare(struct imap *im, struct imap_call *call, struct fetch
                            struct err *err)
 {
     plan(im, call, job);
-    job->arena = &call->arena;
     job->end = ")\r\n";
     job->at = (struct fetch_cursor){.view = im->view, .uids = uids};
     if (job->has_flags || job->sets_seen)

@@ -190,7 +190,7 @@ static enum status write_structure(const struct url_job *job, const struct url_a
 }
 
 /* Has the octets streamed, behind what is written of the response. */
-static void begin_octets(struct imap_call *call, struct url_job *job, unsigned params)
+static void begin_octets(struct url_job *job, unsigned params)
 {
     struct fetch_job *body = &job->body;
     job->item.label = !params ? SPAN_NONE : params & URL_PARAM_BINARY ? SPAN(" (BINARY") : SPAN(" (BODY");
@@ -198,7 +198,6 @@ static void begin_octets(struct imap_call *call, struct url_job *job, unsigned p
     body->octets = &job->octets;
     body->item = 0;
     body->left = 0;
-    body->arena = &call->arena;
     body->end = params ? ")\r\n" : "\r\n";
 }
 
@@ -215,8 +214,8 @@ static enum status locate(struct url_job *job, const struct fetch_source *src, s
 }
 
 /* The response up to the octets that are streamed, or all of it. */
-static enum status write_url(struct imap *im, struct imap_call *call, struct url_job *job,
-                             const struct url_asked *asked, struct arena *a, struct err *err)
+static enum status write_url(struct imap *im, struct url_job *job, const struct url_asked *asked, struct arena *a,
+                             struct err *err)
 {
     AUTO(txn) txn = NULL;
     struct strbuf *out = imap_out(im);
@@ -237,7 +236,7 @@ static enum status write_url(struct imap *im, struct imap_call *call, struct url
         strbuf_add_cstr(out, asked->params ? ")\r\n" : "\r\n");
         job->body.message = NULL;
     } else {
-        begin_octets(call, job, asked->params);
+        begin_octets(job, asked->params);
     }
     return ST_OK;
 }
@@ -253,7 +252,7 @@ static void next_url(struct imap *im, struct imap_call *call, struct url_job *jo
     size_t mark = out->len;
     enum status st = open_url(im, call, job, asked, &a, &err);
     if (st == ST_OK)
-        st = write_url(im, call, job, asked, &a, &err);
+        st = write_url(im, job, asked, &a, &err);
     if (st != ST_OK) {
         strbuf_truncate(out, mark);
         strbuf_add_cstr(out, " NIL\r\n");

@@ -67,12 +67,12 @@ struct fetch_job {
 
     /* The message whose sections are being streamed; NULL: none. */
     const struct view_message *message;
-    const char *end;                 /* what comes behind the last section */
-    size_t item;                     /* the section that is sent or comes next */
-    struct fetch_octets *octets;     /* of all streamed items */
-    uint64_t offset, left;           /* of the literal that has been announced */
-    struct fetch_decoding *decoding; /* where it is decoded; else NULL */
-    struct arena *arena;             /* the call's */
+    const char *end;             /* what comes behind the last section */
+    size_t item;                 /* the section that is sent or comes next */
+    struct fetch_octets *octets; /* of all streamed items */
+    uint64_t offset, left;       /* of the literal that has been announced */
+    bool is_decoding;            /* it is BINARY's */
+    struct fetch_decoding decoding;
 
     struct account *pinned_in; /* where a message larger than one read is being sent: it stays (content_pin) */
     content_id pinned;

@@ -119,18 +119,16 @@ static void begin_section(struct fetch_job *job, struct strbuf *out)
     strbuf_add_cstr(out, "}\r\n");
     job->offset = o->offset;
     job->left = o->size;
-    job->decoding = NULL;
-    if (job->what.items[job->item].kind != FETCH_BINARY)
-        return;
-    job->decoding = arena_alloc(job->arena, sizeof *job->decoding);
-    job->decoding->octets = *o;
+    job->is_decoding = job->what.items[job->item].kind == FETCH_BINARY;
+    if (job->is_decoding)
+        job->decoding = (struct fetch_decoding){.octets = *o};
 }
 
 static enum status send_piece(struct fetch_job *job, struct txn *txn, struct strbuf *out, struct err *err)
 {
     size_t start = out->len;
-    if (job->decoding) {
-        TRY(fetch_decode_piece(job->decoding, txn, job->message->content, job->left, out, err));
+    if (job->is_decoding) {
+        TRY(fetch_decode_piece(&job->decoding, txn, job->message->content, job->left, out, err));
         job->left -= out->len - start;
         return ST_OK;
     }
