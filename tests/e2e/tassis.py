@@ -479,7 +479,7 @@ class Account:
     def messages(self, mailbox="INBOX"):
         """All messages as IMAP gives them."""
         session = self.imap()
-        exists = session.ok(f"EXAMINE {mailbox}").one(rb"\* (\d+) EXISTS")
+        exists = session.ok(f"EXAMINE {mailbox}").all(rb"\* (\d+) EXISTS")[-1]  # mail may arrive within the command
         found = [session.body(n + 1) for n in range(int(exists[1]))]
         session.ok("LOGOUT")
         session.close()
