@@ -74,28 +74,37 @@ static bool knows(const struct run *r, unsigned extension)
     return (smtp_client_extensions(r->l->client) & extension) != 0;
 }
 
-static void write_envelope(struct run *r)
+static struct smtp_mail mail_of(const struct run *r)
 {
     const struct queue_message *m = r->m;
     const struct queue_wishes *w = &m->wishes;
-    int64_t now = clock_wall_ms() / 1000;
-    struct smtp_mail mail = {.from = m->sender,
-                             .size = r->message.size,
-                             .is_8bit = r->message.body == QUEUE_8BITMIME,
-                             .is_binary = r->message.body == QUEUE_BINARYMIME,
-                             .is_smtputf8 = r->message.is_smtputf8,
-                             .is_tls_required = w->is_tls_required,
-                             .is_by_traced = w->is_by_traced,
-                             .trace = m->trace,
-                             .ret = (enum smtp_ret)w->ret,
-                             .envid = w->envid,
-                             .by = (enum smtp_by)w->by,
-                             .by_seconds = w->deliver_by - now,
-                             .priority = w->priority};
+    return (struct smtp_mail){.from = m->sender,
+                              .size = r->message.size,
+                              .is_8bit = r->message.body == QUEUE_8BITMIME,
+                              .is_binary = r->message.body == QUEUE_BINARYMIME,
+                              .is_smtputf8 = r->message.is_smtputf8,
+                              .is_tls_required = w->is_tls_required,
+                              .is_by_traced = w->is_by_traced,
+                              .trace = m->trace,
+                              .ret = (enum smtp_ret)w->ret,
+                              .envid = w->envid,
+                              .by = (enum smtp_by)w->by,
+                              .by_seconds = w->deliver_by - clock_wall_ms() / 1000,
+                              .priority = w->priority};
+}
+
+static struct smtp_rcpt rcpt_of(const struct queue_recipient *to)
+{
+    return (struct smtp_rcpt){to->address, to->notify, to->orcpt};
+}
+
+static void write_envelope(struct run *r)
+{
+    struct smtp_mail mail = mail_of(r);
     smtp_client_mail(r->l->client, &mail);
-    for (size_t i = 0; i < m->recipient_count; i++) {
-        const struct queue_recipient *to = &m->recipients[i];
-        smtp_client_rcpt(r->l->client, &(struct smtp_rcpt){to->address, to->notify, to->orcpt});
+    for (size_t i = 0; i < r->m->recipient_count; i++) {
+        struct smtp_rcpt rcpt = rcpt_of(&r->m->recipients[i]);
+        smtp_client_rcpt(r->l->client, &rcpt);
     }
 }
 
@@ -119,21 +128,14 @@ static enum status envelope_by_steps(struct run *r, bool *is_good, struct err *e
 {
     struct smtp_reply reply;
     const struct queue_message *m = r->m;
-    struct smtp_mail mail = {.from = m->sender,
-                             .size = r->message.size,
-                             .is_8bit = r->message.body == QUEUE_8BITMIME,
-                             .is_binary = r->message.body == QUEUE_BINARYMIME,
-                             .is_smtputf8 = r->message.is_smtputf8,
-                             .is_tls_required = m->wishes.is_tls_required,
-                             .ret = (enum smtp_ret)m->wishes.ret,
-                             .envid = m->wishes.envid};
+    struct smtp_mail mail = mail_of(r);
     smtp_client_mail(r->l->client, &mail);
     TRY(reply_to(r, &reply, err));
     *is_good = smtp_reply_is_good(&reply);
     for (size_t i = 0; i < m->recipient_count; i++) {
-        const struct queue_recipient *to = &m->recipients[i];
         if (*is_good) {
-            smtp_client_rcpt(r->l->client, &(struct smtp_rcpt){to->address, to->notify, to->orcpt});
+            struct smtp_rcpt rcpt = rcpt_of(&m->recipients[i]);
+            smtp_client_rcpt(r->l->client, &rcpt);
             TRY(reply_to(r, &reply, err));
         }
         take_reply(&r->v[i], &reply);
@@ -247,6 +249,12 @@ static void broken(struct run *r, const struct err *err)
                         r->is_sent ? " (after the message was sent)" : "");
 }
 
+/* It was opened for another message. */
+static bool is_old(const struct link *l)
+{
+    return l->messages > 0 || l->idle_since_ms > 0;
+}
+
 enum attempt_end attempt_run(struct link *l, const struct config_relay *settings, const struct queue_message *m,
                              struct span body, struct verdict *v)
 {
@@ -259,11 +267,14 @@ enum attempt_end attempt_run(struct link *l, const struct config_relay *settings
         v[i] = (struct verdict){.state = QUEUE_WAITING};
     r.is_open = arena_array(&a, m->recipient_count, sizeof *r.is_open);
     if (!prepare_message(l, m, body, &converted, &r.message, refusal, sizeof refusal)) {
+        if (is_old(l)) /* what the peer said of itself may be old: before mail is bounced for it, it is asked again */
+            return ATTEMPT_STALE;
         for (size_t i = 0; i < m->recipient_count; i++)
             verdict_set(&v[i], QUEUE_FAILED, "%s", refusal);
         return ATTEMPT_GOOD;
     }
-    bool was_used = l->messages++ > 0;
+    bool was_used = is_old(l);
+    l->messages++;
     enum status st = talk(&r, &err);
     if (st != ST_OK && was_used && !r.is_asked && !r.is_sent && st == ST_CLOSED)
         return ATTEMPT_STALE;

@@ -16,7 +16,8 @@ struct verdict {
 enum attempt_end {
     ATTEMPT_GOOD, /* all recipients have a verdict; the link may be used again */
     ATTEMPT_OVER, /* all have a verdict; the link may not */
-    ATTEMPT_STALE /* the link was dead before it was used; nothing was sent, no verdicts: take another */
+    ATTEMPT_STALE /* the link was dead before it was used, or what its EHLO said may be old; no verdicts: take another
+                   */
 };
 /* v: one for each of m's recipients. */
 enum attempt_end attempt_run(struct link *l, const struct config_relay *settings, const struct queue_message *m,

@@ -6,6 +6,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import tassis  # noqa: E402
+from world import World  # noqa: E402
 
 CORPUS = tassis.ROOT.parent / "shared" / "corpus" / "spamassassin-part.tar.xz"
 
@@ -33,6 +34,28 @@ def make_server():
     for s in made:
         s.stop()
         shutil.rmtree(s.dir)
+
+
+@pytest.fixture(scope="module")
+def world(request):
+    """DNS with the module's RECORDS, and room for peers."""
+    w = World(request.module.RECORDS)
+    yield w
+    w.stop()
+
+
+@pytest.fixture
+def peer(world):
+    """peer(host, **options): a mail server for this test."""
+    made = []
+
+    def make(host, **options):
+        made.append(world.peer(host, **options))
+        return made[-1]
+
+    yield make
+    for p in made:
+        p.stop()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import tassis
-from world import World, wait_for
+from world import wait_for
 
 RECORDS = [
     "one MX 10 mx.one", "mx.one A 127.0.0.31",
@@ -16,31 +16,11 @@ RECORDS = [
 
 
 @pytest.fixture(scope="module")
-def world():
-    w = World(RECORDS)
-    yield w
-    w.stop()
-
-
-@pytest.fixture(scope="module")
 def server(world):
     s = tassis.temporary_server(auth="plaintext = loopback", config=world.config("retry_first = 1s\nretry_longest = 1s\ndelay_warning = 2s\nexpiry = 6s"))
     yield s
     s.stop()
     shutil.rmtree(s.dir)
-
-
-@pytest.fixture
-def peer(world):
-    made = []
-
-    def make(host, **options):
-        made.append(world.peer(host, **options))
-        return made[-1]
-
-    yield make
-    for p in made:
-        p.stop()
 
 
 class Report:

@@ -7,7 +7,7 @@ import pytest
 
 import tassis
 from tassis import PASSWORDS
-from world import World, wait_for
+from world import wait_for
 
 ALICE, BOB = "alice@example.test", "bob@example.test"
 RECORDS = [
@@ -25,32 +25,11 @@ RECORDS = [
 
 
 @pytest.fixture(scope="module")
-def world():
-    w = World(RECORDS)
-    yield w
-    w.stop()
-
-
-@pytest.fixture(scope="module")
 def server(world):
     s = tassis.temporary_server(auth="plaintext = loopback", config=world.config("retry_first = 1s\nretry_longest = 2s\nconnect_timeout = 3s"))
     yield s
     s.stop()
     shutil.rmtree(s.dir)
-
-
-@pytest.fixture
-def peer(world):
-    """peer(host, **options): a mail server for this test."""
-    made = []
-
-    def make(host, **options):
-        made.append(world.peer(host, **options))
-        return made[-1]
-
-    yield make
-    for p in made:
-        p.stop()
 
 
 def message(subject, body="hello\r\n.a line with a dot\r\n"):
@@ -251,6 +230,18 @@ def test_8bit_becomes_7bit_for_who_does_not_know_it(server, peer):
     assert "BODY=" not in p.messages[0][0]
 
 
+def test_a_kept_connection_is_not_what_mail_is_bounced_for(server, peer):
+    """What EHLO said when the connection was made may have changed: before the mail is bounced, a new one is asked."""
+    p = peer("127.0.0.11", extensions=["PIPELINING", "8BITMIME"])
+    submit(server, "a@one.test", message("first"))
+    wait_for(lambda: len(p.messages) == 1)
+    p.extensions = ["PIPELINING", "8BITMIME", "SMTPUTF8"]
+    submit(server, "b\u00fc@one.test", message("second"), parameters=" SMTPUTF8")
+    wait_for(lambda: len(p.messages) == 2)
+    assert p.messages[1][1] == ["RCPT TO:<b\u00fc@one.test>"]
+    assert sum(c.startswith("EHLO") for c in p.commands) == 2
+
+
 def test_bounces_are_not_bounced(server, peer):
     """A bounce that cannot be delivered is dropped: nobody is told."""
     peer("127.0.0.18", answers={"RCPT": "550 5.1.1 nobody"})
@@ -280,9 +271,8 @@ def test_forwarded_mail_has_a_sender_of_ours_and_bounces_find_back(server, peer)
     outside.message(message("the bounce").encode())
     wait_for(lambda: origin.messages)
     assert origin.messages[0][0].startswith("MAIL FROM:<>")
-    [rcpt] = origin.messages[0][1]  # the next hop has DSN: it hears which address the bounce was sent to (RFC 3461 §4.2)
-    assert rcpt.split()[0:2] == ["RCPT", "TO:<sender@bare.test>"]
-    assert all(word.startswith("ORCPT=rfc822;srs0+3D") for word in rcpt.split()[2:])
+    known_as = sender.lower().replace("=", "+3D")  # the next hop has DSN: it hears what the bounce was sent to (RFC 3461 §5.2.1)
+    assert origin.messages[0][1] == [f"RCPT TO:<sender@bare.test> ORCPT=rfc822;{known_as}"]
     outside.expect(250, "MAIL FROM:<>")
     outside.expect(550, "RCPT TO:<SRS0=AAAAAA=AA=bare.test=sender@example.test>")
 

@@ -11,19 +11,12 @@ import pytest
 
 import tassis
 from test_relay import message, queue, submit
-from world import World, wait_for
+from world import wait_for
 
 ALICE = "alice@example.test"
 HOSTS = {name: f"127.0.0.{60 + i}" for i, name in enumerate(
     ["silent", "midbody", "forever", "afterdot", "liar", "endless", "longline", "nogreeting", "busy", "fine", "garbage", "slowreply"])}
 RECORDS = [f"{name} MX 10 mx.{name}" for name in HOSTS] + [f"mx.{name} A {address}" for name, address in HOSTS.items()]
-
-
-@pytest.fixture(scope="module")
-def world():
-    w = World(RECORDS)
-    yield w
-    w.stop()
 
 
 @pytest.fixture(scope="module")

@@ -7,17 +7,10 @@ import sqlite3
 import pytest
 
 import tassis
-from world import World, wait_for
+from world import wait_for
 
 ALICE, BOB = "alice@example.test", "bob@example.test"
 RECORDS = ["one MX 10 mx.one", "mx.one A 127.0.0.41", "two MX 10 mx.two", "mx.two A 127.0.0.42"]
-
-
-@pytest.fixture(scope="module")
-def world():
-    w = World(RECORDS)
-    yield w
-    w.stop()
 
 
 @pytest.fixture(scope="module")
