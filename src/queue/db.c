@@ -11,6 +11,8 @@
  *     power may repeat the last deliveries, never lose one. The next flushed commit flushes them too.
  *  3. The message goes in the same transaction in which its last recipient is settled.
  *
+ *  4. A flush that failed is not built upon: store/sqlite/wal_vfs.c, whose way of writing the queue shares.
+ *
  * Changes that come from several threads share transactions: who finds nobody writing becomes the leader, takes all
  * changes that wait, runs them in one transaction, and goes on until none is left. If one of them fails for the
  * database's sake, all are rolled back and each is tried in a transaction of its own, so that nobody fails for another.
@@ -19,6 +21,7 @@
 #include <sys/stat.h>
 #include "base/mem.h"
 #include "queue/internal.h"
+#include "store/sqlite/wal_vfs.h"
 #include "base/banned.h"
 
 enum { BUSY_MS = 10000, CHANGES_TOGETHER = 200 };
@@ -94,6 +97,9 @@ static enum status run_together(struct queue *q, struct change *first, const str
     TRY(set_flushing(q, is_flushed, err));
     TRY(queue_sql_run(&q->writer, "BEGIN IMMEDIATE", err));
     enum status st = ST_OK;
+    if (wal_begin(q->writer.db, is_flushed) != SQLITE_OK)
+        st = err_set_operator(err, ST_IO, "the queue is not available, try again later",
+                              "queue: a flush has failed, and the WAL cannot be written anew");
     for (struct change *c = first; st == ST_OK && c != end; c = c->next) {
         c->status = c->run(q, c->ctx, c->err);
         if (c->status != ST_OK && c->status != ST_NOTFOUND) {
@@ -177,7 +183,7 @@ enum status queue_change(struct queue *q, enum status (*run)(struct queue *, voi
 
 static enum status db_open(struct queue_db *d, const char *path, int flags, struct err *err)
 {
-    int rc = sqlite3_open_v2(path, &d->db, flags | SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    int rc = sqlite3_open_v2(path, &d->db, flags | SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, WAL_VFS_NAME);
     if (rc != SQLITE_OK)
         return err_set_operator(err, rc == SQLITE_CANTOPEN && !(flags & SQLITE_OPEN_CREATE) ? ST_NOTFOUND : ST_IO,
                                 "the queue is not available, try again later", "queue: %s: %s", path,
@@ -206,6 +212,7 @@ enum status queue_open(const char *path, bool may_create, struct queue **out, st
     pthread_cond_init(&q->changed, NULL);
     q->last = &q->first;
     q->is_flushing = true;
+    wal_vfs_start();
     mode_t before = umask(077);
     enum status st = db_open(&q->writer, path, may_create ? SQLITE_OPEN_CREATE : 0, err);
     if (st == ST_OK)
@@ -217,6 +224,20 @@ enum status queue_open(const char *path, bool may_create, struct queue **out, st
     *out = q;
     q = NULL;
     return ST_OK;
+}
+
+static enum status change_nothing(struct queue *q, void *ctx, struct err *err)
+{
+    (void)q;
+    (void)ctx;
+    (void)err;
+    return ST_OK;
+}
+
+enum status queue_secure(struct queue *q, struct err *err)
+{
+    wal_suspect(q->writer.db);
+    return queue_change(q, change_nothing, NULL, false, err);
 }
 
 void queue_free(struct queue **qp)

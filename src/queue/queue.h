@@ -16,6 +16,8 @@
 
 struct queue;
 enum status queue_open(const char *path, bool may_create, struct queue **out, struct err *err);
+/* Once, by who works the queue: puts on the disk what a crash has left in the WAL, before anything is built on it. */
+enum status queue_secure(struct queue *q, struct err *err);
 void queue_free(struct queue **q);
 AUTO_DEFINE(queue)
 

@@ -80,6 +80,7 @@ static enum status prepare(struct role_run *r, struct err *err)
     struct relay_role *role = mem_alloc(sizeof *role);
     r->state = role;
     TRY(queue_open(data_path(r->config, DATA_QUEUE), true, &role->queue, err));
+    TRY(queue_secure(role->queue, err));
     TRY(trace_store_open(data_path(r->config, DATA_TRACE), true, &role->trace, err));
     TRY(trace_buffer_start(r->config->trace.keep_seconds != 0, err));
     TRY(open_dns(r, role, err));

@@ -17,6 +17,7 @@
 #include "store/search_index.h"
 #include "store/sqlite/internal.h"
 #include "store/sqlite/schema.h"
+#include "store/sqlite/wal_vfs.h"
 #include "base/banned.h"
 
 enum { HANDLES_DEFAULT = 256 };
@@ -58,7 +59,7 @@ static enum status open_data(struct store *s, struct err *err)
 
 enum status store_open(const struct store_options *options, struct store **out, struct err *err)
 {
-    db_start();
+    wal_vfs_start();
     struct store *s = mem_alloc(sizeof *s);
     s->data_dir = mem_cstr(options->data_dir, strlen(options->data_dir));
     s->handles_max = options->handles_max ? options->handles_max : HANDLES_DEFAULT;
@@ -121,14 +122,6 @@ enum status store_sweep(struct store *s, struct err *err)
 
 /* ---- first opening ----------------------------------------------------------------------------------------------- */
 
-static bool has_wal(const struct account *a)
-{
-    AUTO_STRBUF wal = STRBUF_INIT;
-    strbuf_addf(&wal, "%s-wal", a->file);
-    struct stat st;
-    return stat(strbuf_cstr(&wal), &st) == 0 && st.st_size > 0;
-}
-
 static enum status read_modseq(struct account *a, struct db *db, bool was_unclean, struct err *err)
 {
     int64_t modseq;
@@ -167,12 +160,15 @@ static enum status prepare(struct account *a, struct err *err)
 {
     if (!a->store->is_reader)
         TRY(prepare_file(a, err));
-    bool was_unclean = has_wal(a);
+    bool was_unclean = db_has_wal(a->file);
     a->inode = 0;
     struct handle *h;
     TRY(handle_lease(a, &h, err));
     enum status st = ST_OK;
-    if (!a->store->is_reader) /* a crash while the file was made can leave one that is not empty and not in this mode */
+    if (was_unclean && !a->store->is_reader)
+        st = db_renew_wal(h->db, err);
+    if (st == ST_OK &&
+        !a->store->is_reader) /* a crash while the file was made can leave one that is not empty and not in this mode */
         st = db_run_plain(h->db, err, "PRAGMA journal_mode=WAL");
     if (st == ST_OK && !a->store->is_reader)
         st = schema_migrate(h->db, account_migrations, account_migration_count, account_first_mailboxes, err);

@@ -21,10 +21,12 @@
  *     (synchronous=NORMAL keeps these two flushes.)
  *  6. Closed. The last connection copies the WAL, flushes the file and removes the WAL: the file alone is complete and
  *     may be copied. A removal undone by a loss of power leaves a WAL whose pages are all in the file already.
- *  7. A modseq that was told to a client is not told again for another change. The modseq of a lost flag change (4)
+ *  7. After a flush that failed, in this process or one before it. Nothing is committed and nothing is copied into the
+ *     file until the whole WAL was written and flushed anew (wal_vfs.c); a transaction that begins meanwhile fails.
+ *  8. A modseq that was told to a client is not told again for another change. The modseq of a lost flag change (4)
  *     could be: so an account found with a WAL at its first opening goes on MODSEQ_JUMP higher (account.c). A tool
  *     that only reads leaves the WAL where it is (db_leave_wal). UIDs are given only in flushed transactions.
- *  8. Account removed. The directory remembers the address as a grave in the transaction that forgets the account. The
+ *  9. Account removed. The directory remembers the address as a grave in the transaction that forgets the account. The
  *     files are unlinked, WAL first, the folder is flushed, and only then the grave is closed; an account of the same
  *     address is not opened before. Connections still open on the old file see that it was moved (SQLite compares
  *     inodes) and do not touch the new one's WAL.
@@ -32,29 +34,14 @@
  * POSIX locks are the process's: nobody may open and close an account's file by hand while a connection is open on it.
  */
 #include "store/sqlite/db.h"
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "store/sqlite/wal_vfs.h"
 #include "base/banned.h"
-
-static pthread_once_t started = PTHREAD_ONCE_INIT;
-
-static void start(void)
-{
-    /* Memory statistics take a process-wide lock at every allocation. */
-    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    if (sqlite3_initialize() != SQLITE_OK)
-        panic("SQLite cannot be initialised");
-    wal_vfs_register();
-}
-
-void db_start(void)
-{
-    pthread_once(&started, start);
-}
 
 enum status db_error(struct db *db, int rc, const char *doing, struct err *err)
 {
@@ -110,7 +97,7 @@ static enum status configure(struct db *db, bool is_new, struct err *err)
 
 enum status db_open(const char *path, bool is_new, struct db **out, struct err *err)
 {
-    db_start();
+    wal_vfs_start();
     struct db *db = mem_alloc(sizeof *db);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE;
     int rc = sqlite3_open_v2(path, &db->conn, flags, WAL_VFS_NAME);
@@ -135,6 +122,8 @@ void db_close(struct db **dbp)
         return;
     if (db->blob)
         sqlite3_blob_close(db->blob);
+    if (db->conn && wal_is_suspect(db->conn))
+        db_leave_wal(db); /* what is not on the disk may not be copied over what is */
     for (size_t i = 0; i < DB_STATEMENTS_MAX; i++)
         sqlite3_finalize(db->statements[i].stmt);
     if (sqlite3_close(db->conn) != SQLITE_OK)
@@ -252,7 +241,30 @@ enum status db_begin_read(struct db *db, struct err *err)
 
 enum status db_begin_write(struct db *db, struct err *err)
 {
-    return db_run_plain(db, err, "BEGIN IMMEDIATE");
+    TRY(db_run_plain(db, err, "BEGIN IMMEDIATE"));
+    int rc = wal_begin(db->conn, db->is_flushing);
+    if (rc == SQLITE_OK)
+        return ST_OK;
+    db->is_broken = true;
+    enum status st = err_set_operator(err, ST_IO, "internal error, try again later", "%s: a flush has failed: %s",
+                                      sqlite3_db_filename(db->conn, "main"), sqlite3_errstr(rc));
+    db_rollback(db);
+    return st;
+}
+
+enum status db_renew_wal(struct db *db, struct err *err)
+{
+    wal_suspect(db->conn);
+    TRY(db_begin_write(db, err));
+    return db_commit(db, err);
+}
+
+bool db_has_wal(const char *path)
+{
+    AUTO_STRBUF wal = STRBUF_INIT;
+    strbuf_addf(&wal, "%s-wal", path);
+    struct stat st;
+    return stat(strbuf_cstr(&wal), &st) == 0 && st.st_size > 0;
 }
 
 static void close_blob(struct db *db)

@@ -48,16 +48,20 @@ struct db_value {
 #define TEXT(v) ((struct db_value){.kind = DB_TEXT, .bytes = (v)})
 #define BLOB(v) ((struct db_value){.kind = DB_BLOB, .bytes = (v)})
 
-/* Once per process, before any other use of SQLite (later calls do nothing). */
-void db_start(void);
-
 /* Opens an existing file (may be empty) with this project's settings. `is_new`: sets page size and WAL mode too. */
 enum status db_open(const char *path, bool is_new, struct db **out, struct err *err);
 /* The last connection of a file copies the WAL into it and removes it. */
 void db_close(struct db **db);
 
-/* For who only looks: closing leaves the WAL as it was found, so that the next writer still sees that there was a crash. */
+/* For who only looks: closing leaves the WAL as it was found, so that the next writer still sees that there was a
+ * crash. */
 void db_leave_wal(struct db *db);
+
+/* For the first connection of a process to a file that it writes to: whether a WAL was left there. Asked before
+ * db_open(). */
+bool db_has_wal(const char *path);
+/* And what follows from it: nobody knows how much of that WAL is on the disk, so all of it is put there. */
+enum status db_renew_wal(struct db *db, struct err *err);
 
 /* Commits flush (synchronous = FULL) or do not (NORMAL). Only outside a transaction. */
 enum status db_set_flushing(struct db *db, bool is_flushing, struct err *err);

@@ -74,9 +74,12 @@ enum status directory_open(const char *path, bool may_create, struct directory *
         TRY(make_file(path, err));
     if (stat(path, &st) != 0)
         return err_errno(err, "%s", path);
+    bool was_unclean = may_create && db_has_wal(path);
     struct db *db;
     TRY(db_open(path, st.st_size == 0, &db, err));
-    enum status result = schema_migrate(db, migrations, sizeof migrations / sizeof *migrations, NULL, err);
+    enum status result = was_unclean ? db_renew_wal(db, err) : ST_OK;
+    if (result == ST_OK)
+        result = schema_migrate(db, migrations, sizeof migrations / sizeof *migrations, NULL, err);
     if (result != ST_OK) {
         db_close(&db);
         return result;
@@ -132,7 +135,7 @@ static const char has_alias_sql[] = "SELECT EXISTS(SELECT 1 FROM alias WHERE sou
 static enum status read_account(struct directory *d, struct span address, struct cached *c, struct err *err)
 {
     sqlite3_stmt *s;
-    TRY(db_query(d->db, &s, err, 
+    TRY(db_query(d->db, &s, err,
                  "SELECT id, kind, quota_storage, quota_messages, quota_mailboxes FROM account WHERE address = ?",
                  TEXT(address)));
     enum status st;
