@@ -1,4 +1,5 @@
 /* admin.c - looking at the queue and pushing it, for the command line (see queue.h). */
+#include "base/clock.h"
 #include "queue/internal.h"
 #include "base/banned.h"
 
@@ -98,6 +99,20 @@ static enum status drop(struct queue *q, uint64_t message, struct err *err)
     return queue_remove_done(q, message, err);
 }
 
+/* Its time begins now, and what is reckoned from then comes as much earlier; DELIVERBY's time stays. */
+static enum status hold_no_longer(struct queue *q, uint64_t message, int64_t now, struct err *err)
+{
+    sqlite3_stmt *st;
+    TRY(queue_sql(
+        &q->writer,
+        "UPDATE message SET hold_until = ?2, deadline_at = CASE WHEN by_mode <> 0 AND deliver_by = deadline_at"
+        " THEN deadline_at ELSE deadline_at - (hold_until - ?2) END WHERE id = ?1",
+        &st, err));
+    sqlite3_bind_int64(st, 1, (sqlite3_int64)message);
+    sqlite3_bind_int64(st, 2, now);
+    return queue_sql_done(&q->writer, st, "release", err);
+}
+
 static enum status act_on(struct queue *q, const struct acting *w, const struct queue_message *m, struct err *err)
 {
     switch (w->action) {
@@ -107,8 +122,14 @@ static enum status act_on(struct queue *q, const struct acting *w, const struct 
         return set_recipients(q, m->id, QUEUE_WAITING, QUEUE_HELD, 0, err);
     case QUEUE_RELEASE:
         TRY(set_recipients(q, m->id, QUEUE_HELD, QUEUE_WAITING, 0, err));
+        if (m->wishes.hold_until > w->now) {
+            TRY(set_recipients(q, m->id, QUEUE_WAITING, QUEUE_WAITING, 0, err));
+            TRY(hold_no_longer(q, m->id, w->now, err));
+        }
         break;
     case QUEUE_RETRY:
+        if (m->wishes.hold_until > w->now) /* its sender wants it so */
+            return ST_OK;
         TRY(set_recipients(q, m->id, QUEUE_WAITING, QUEUE_WAITING, 0, err));
         break;
     }
@@ -142,7 +163,7 @@ static enum status act(struct queue *q, void *ctx, struct err *err)
 enum status queue_act(struct queue *q, const struct queue_filter *f, enum queue_action action, size_t *count,
                       struct err *err)
 {
-    struct acting w = {.filter = f, .action = action};
+    struct acting w = {.filter = f, .action = action, .now = clock_wall_ms() / 1000};
     do {
         TRY(queue_change(q, act, &w, true, err));
         w.from = w.after;

@@ -144,6 +144,13 @@ enum status queue_postpone(struct queue *q, uint64_t id, int64_t deadline_at, st
 /* Gives free pages back to the file system, at most `pages` of them. For quiet moments. */
 enum status queue_shrink(struct queue *q, unsigned pages, struct err *err);
 
+/* What waits for a node is due now, whatever its hosts' state, but for what its sender holds back: of a domain, of a
+ * domain and all below it, of a route of the config. also: with DOMAIN, one more destination to look for the domain's
+ * recipients in (outbound_destination()). *count: messages. */
+enum queue_run_kind { QUEUE_RUN_DOMAIN = 0, QUEUE_RUN_BELOW = 1, QUEUE_RUN_ROUTE = 2 };
+enum status queue_run(struct queue *q, enum queue_run_kind kind, struct span name, struct span also, size_t *count,
+                      struct err *err);
+
 /* ---- looking and pushing (the command line) ------------------------------------------------------------------------
  */
 
@@ -158,8 +165,9 @@ struct queue_filter {
 enum status queue_each(struct queue *q, const struct queue_filter *f,
                        bool (*each)(void *ctx, const struct queue_message *m), void *ctx, struct err *err);
 enum status queue_get(struct queue *q, struct arena *a, uint64_t id, struct queue_message *out, struct err *err);
-/* RETRY: waiting recipients are due now, whatever their host's state. HOLD: waiting ones are not tried, and do not
- * expire. RELEASE: held ones are due now. DROP: the message is removed, nobody is told. *count: messages. */
+/* RETRY: waiting recipients are due now, whatever their host's state, unless their sender holds them back. HOLD:
+ * waiting ones are not tried, and do not expire. RELEASE: held ones are due now, and those that their sender held back
+ * (RFC 4865). DROP: the message is removed, nobody is told. *count: messages. */
 enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_DROP };
 enum status queue_act(struct queue *q, const struct queue_filter *f, enum queue_action action, size_t *count,
                       struct err *err);

@@ -165,6 +165,7 @@ static enum status final_replies(struct run *r, struct err *err)
         take_reply(&r->v[i], &reply);
         r->v[i].is_final = r->l->is_lmtp;
         r->v[i].is_dsn_done = knows(r, SMTP_EXT_DSN);
+        r->v[i].is_by_done = knows(r, SMTP_EXT_DELIVERBY);
         r->is_open[i] = false;
     }
     return ST_OK;
@@ -282,7 +283,7 @@ enum attempt_end attempt_run(struct link *l, const struct config_relay *settings
         broken(&r, &err);
         return ATTEMPT_OVER;
     }
-    if (r.last_code == 421 || l->messages >= LINK_MESSAGES_MAX) /* RFC 5321 §3.8: it is about to close */
+    if (r.last_code == 421 || l->messages >= link_messages_max(l)) /* RFC 5321 §3.8: it is about to close */
         return ATTEMPT_OVER;
     bool is_clean = r.is_sent && r.last_code < 300;
     return is_clean || reset(&r) ? ATTEMPT_GOOD : ATTEMPT_OVER;

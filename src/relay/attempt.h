@@ -11,13 +11,14 @@ struct verdict {
     enum queue_state state; /* WAITING: try again later */
     bool is_final;          /* DELIVERED: to a mailbox (LMTP, our own accounts), not to another relay */
     bool is_dsn_done;       /* DELIVERED: the next hop knows DSN and has taken NOTIFY over */
+    bool is_by_done;        /* DELIVERED: the next hop knows DELIVERBY and has taken BY= over */
     char reply[520];        /* "250 2.0.0 …" */
 };
 enum attempt_end {
     ATTEMPT_GOOD, /* all recipients have a verdict; the link may be used again */
     ATTEMPT_OVER, /* all have a verdict; the link may not */
-    ATTEMPT_STALE /* the link was dead before it was used, or what its EHLO said may be old; no verdicts: take another
-                   */
+    ATTEMPT_STALE /* the link was dead before it was used, or too old to bounce mail for what its peer did not offer;
+                     nothing was sent, no verdicts: take another */
 };
 /* v: one for each of m's recipients. */
 enum attempt_end attempt_run(struct link *l, const struct config_relay *settings, const struct queue_message *m,

@@ -77,6 +77,7 @@ struct opening {
     const struct config_route *route;
     const struct host *host;
     struct tls_need need;
+    enum tls_wish wish;
     bool is_plain; /* TLS was tried and failed, and may be left out */
     struct link_failure *why;
 };
@@ -165,6 +166,11 @@ static enum status greet(struct opening *o, struct link *l, struct err *err)
     TRY(hello(o, l, err));
     if (!is_implicit)
         TRY(start_tls(o, l, err));
+    if (o->wish == TLS_WISH_REQUIRED && !(smtp_client_extensions(l->client) & SMTP_EXT_REQUIRETLS)) {
+        fail(o->why, "451 4.7.30 %.*s does not offer REQUIRETLS",
+             SPAN_ARG(o->host->name)); /* RFC 8689 §4.2.1: the next */
+        return err_set(err, ST_DENIED, "no REQUIRETLS");
+    }
     if (o->route && o->route->user)
         return login(l->client, o->route, o->m->settings->reply_ms, o->why->reply, sizeof o->why->reply, err);
     return ST_OK;
@@ -206,6 +212,7 @@ static enum status try_address(struct opening *o, const struct host_address *to,
     snprintf(l->host, sizeof l->host, "%.*s", SPAN_ARG(o->host->name));
     snprintf(l->address, sizeof l->address, "%s", to ? to->text : "unix");
     l->is_lmtp = o->route && o->route->protocol == ROUTE_LMTP;
+    l->is_waived = o->wish == TLS_WISH_WAIVED;
     enum status st = connect_to(o, to, &l->dial, err);
     if (st != ST_OK) {
         free(l);
@@ -245,14 +252,14 @@ static enum status try_both_ways(struct opening *o, const struct host_address *t
 }
 
 static enum status try_hosts(struct opening *o, struct arena *a, const struct hosts *hosts, struct span domain,
-                             bool must_be_tls, struct link **out)
+                             struct link **out)
 {
     unsigned tried = 0;
     o->why->is_host = true;
     for (size_t i = 0; i < hosts->count; i++) {
         o->host = &hosts->list[i];
         struct err err;
-        if (tls_policy_for(o->m, a, domain, hosts, o->host, o->route, must_be_tls, &o->need, &err) != ST_OK) {
+        if (tls_policy_for(o->m, a, domain, hosts, o->host, o->route, o->wish, &o->need, &err) != ST_OK) {
             fail(o->why, "451 4.7.5 %s",
                  err.client); /* RFC 7672 §2.2: not to be used, as its TLSA records are unknown */
             continue;
@@ -279,13 +286,28 @@ static enum status find_hosts(const struct link_maker *m, struct arena *a, struc
     return hosts_by_name(m->dns, a, host, route->port ? route->port : usual, out, err);
 }
 
+/* RFC 8689 §4.2.1: who cannot is not asked again. 5.7.30: the extension is missing; 5.7.10: the TLS it needs. */
+static void refuse_required(struct link_failure *why)
+{
+    char text[sizeof why->reply];
+    struct span rest = span_cstr(why->reply), code, enhanced;
+    span_cut(&rest, ' ', &code);
+    span_cut(&rest, ' ', &enhanced);
+    if (!span_starts(enhanced, SPAN("4.7.")))
+        return;
+    snprintf(text, sizeof text, "550 %s %.*s", span_eq(enhanced, SPAN("4.7.30")) ? "5.7.30" : "5.7.10", SPAN_ARG(rest));
+    memcpy(why->reply, text, sizeof text);
+    why->is_permanent = true;
+    why->is_host = false;
+}
+
 enum status link_open(const struct link_maker *m, struct span domain, const struct config_route *route,
-                      bool must_be_tls, struct link **out, struct link_failure *why)
+                      enum tls_wish wish, struct link **out, struct link_failure *why)
 {
     AUTO_ARENA a = ARENA_INIT;
     struct err err;
     struct hosts hosts;
-    struct opening o = {.m = m, .route = route, .why = why};
+    struct opening o = {.m = m, .route = route, .wish = wish, .why = why};
     *why = (struct link_failure){0};
     if (route && route->host && route->host[0] == '/') {
         struct host unix_host = {.name = span_cstr(route->host)};
@@ -301,14 +323,35 @@ enum status link_open(const struct link_maker *m, struct span domain, const stru
         fail(why, "%s %s", why->is_permanent ? "550" : "451", err.client);
         return st;
     }
-    st = try_hosts(&o, &a, &hosts, route && route->is_mx_followed ? span_cstr(route->host) : domain, must_be_tls, out);
-    if (st != ST_OK && must_be_tls &&
-        strstr(why->reply, " 4.7.")) { /* RFC 8689 §4.2.1: who cannot is not asked again */
-        why->is_permanent = true;
-        why->is_host = false;
-        memcpy(why->reply, "550 5", 5);
-    }
+    st = try_hosts(&o, &a, &hosts, route && route->is_mx_followed ? span_cstr(route->host) : domain, out);
+    if (st != ST_OK && wish == TLS_WISH_REQUIRED)
+        refuse_required(why);
     return st;
+}
+
+unsigned link_messages_max(const struct link *l)
+{
+    uint32_t limit = smtp_client_limits(l->client)->mail;
+    return limit && limit < LINK_MESSAGES_MAX ? limit : LINK_MESSAGES_MAX;
+}
+
+size_t link_recipients_max(const struct link *l)
+{
+    return smtp_client_limits(l->client)->rcpt;
+}
+
+bool link_takes_domain(struct link *l, struct span domain)
+{
+    size_t limit = smtp_client_limits(l->client)->rcpt_domain;
+    for (size_t i = 0; i < l->domain_count; i++)
+        if (span_ieq(span_cstr(l->domains[i]), domain))
+            return true;
+    if (limit == 0)
+        return true;
+    if (l->domain_count >= limit || l->domain_count == LINK_DOMAINS_MAX)
+        return false;
+    l->domains[l->domain_count++] = mem_cstr(domain.p, domain.len);
+    return true;
 }
 
 void link_close(struct link **lp, bool is_good)
@@ -323,5 +366,7 @@ void link_close(struct link **lp, bool is_good)
         (void)smtp_client_flush(l->client, &ignored); /* nobody waits for the 221 */
     }
     smtp_client_free(&l->client);
+    for (size_t i = 0; i < l->domain_count; i++)
+        free(l->domains[i]);
     free(l);
 }

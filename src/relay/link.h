@@ -6,6 +6,7 @@
 #include "net/dial.h"
 #include "net/dns.h"
 #include "relay/hosts.h"
+#include "relay/tls_policy.h"
 #include "smtp/client.h"
 #include "sys/config_relay.h"
 
@@ -22,7 +23,8 @@ struct link_maker {
 enum {
     LINK_HOSTS_TRIED_MAX = 6, /* addresses of one attempt */
     LINK_QUIT_MS = 2000,
-    LINK_MESSAGES_MAX = 1000 /* over one connection */
+    LINK_MESSAGES_MAX = 1000, /* over one connection */
+    LINK_DOMAINS_MAX = 16     /* told apart on a connection whose peer counts them; more are another's */
 };
 
 struct link {
@@ -32,8 +34,11 @@ struct link {
     char address[48];
     bool is_lmtp;
     bool is_tls, is_authentic; /* the latter: DANE, or PKIX with a policy that named the host */
+    bool is_waived;            /* made without looking at what the destination wants: only for messages that say so */
     unsigned messages;         /* sent over it */
-    int64_t idle_since_ms;
+    char *domains[LINK_DOMAINS_MAX]; /* that recipients had, where the peer counts them (RFC 9422) */
+    size_t domain_count;
+    int64_t idle_since_ms; /* when it was last put aside; 0: never */
 };
 
 /* Why no link came to be: what is told to the sender, in the shape of a reply. */
@@ -43,8 +48,13 @@ struct link_failure {
     char host[256];    /* empty: none was reached */
     char reply[500];   /* "550 5.1.2 …", "451 4.4.1 …" */
 };
-/* domain: whose mail; route: NULL or as outbound_parse() says. must_be_tls: REQUIRETLS. */
+/* domain: whose mail; route: NULL or as outbound_parse() says. */
 enum status link_open(const struct link_maker *m, struct span domain, const struct config_route *route,
-                      bool must_be_tls, struct link **out, struct link_failure *why);
+                      enum tls_wish wish, struct link **out, struct link_failure *why);
+/* RFC 9422: what the peer's LIMITS leave. Messages over this connection; recipients of one of them (0: any number); and
+ * whether a recipient of this domain may still come, which then counts. */
+unsigned link_messages_max(const struct link *l);
+size_t link_recipients_max(const struct link *l);
+bool link_takes_domain(struct link *l, struct span domain);
 /* Says QUIT where the connection is still good. */
 void link_close(struct link **l, bool is_good);

@@ -32,6 +32,14 @@ static void tell(struct making *w, const struct queue_recipient *r, enum dsn_act
         w->told[w->told_count++] = (struct dsn_recipient){action, r->address, r->orcpt, reply, remote, until};
 }
 
+/* RFC 2852 §4: what DELIVERBY itself asks for is told to everybody who has not said that he wants to hear nothing. */
+static void tell_of_time(struct making *w, const struct queue_recipient *r, enum dsn_action action, struct span reply,
+                         struct span remote, int64_t until)
+{
+    if (w->m->sender.len && !(r->notify & QUEUE_NOTIFY_NEVER))
+        w->told[w->told_count++] = (struct dsn_recipient){action, r->address, r->orcpt, reply, remote, until};
+}
+
 /* Outcomes and the report that tells of them, together. */
 static enum status settle(struct making *w, struct span body, int64_t deadline_at, struct err *err)
 {
@@ -95,7 +103,9 @@ static void judge(struct making *w, size_t i, const struct verdict *v, struct sp
         tell(w, r, DSN_FAILED, reply, remote, 0);
         break;
     default: /* RFC 3461 §5.2.2: who knows DSN will tell; for others we say as much as we know */
-        if (!v->is_dsn_done)
+        if (!v->is_final && (w->m->wishes.is_by_traced || (w->m->wishes.by == QUEUE_BY_NOTIFY && !v->is_by_done)))
+            tell_of_time(w, r, DSN_RELAYED, reply, remote, 0);
+        else if (!v->is_dsn_done)
             tell(w, r, v->is_final ? DSN_DELIVERED : DSN_RELAYED, reply, remote, 0);
         break;
     }
@@ -145,13 +155,14 @@ static void expire_one(struct making *w, size_t i, int64_t start, bool is_expire
     const struct queue_recipient *r = &w->m->recipients[i];
     struct queue_outcome *o = &w->outcomes[i];
     *o = (struct queue_outcome){.recipient_id = r->id, .state = QUEUE_WAITING, .next_attempt_at = r->next_attempt_at};
-    if (is_expired || (is_by_over && w->m->wishes.by == QUEUE_BY_RETURN)) {
+    bool is_returned = is_by_over && w->m->wishes.by == QUEUE_BY_RETURN;
+    if (is_expired || is_returned) {
         struct span why =
             is_expired ? SPAN("delivery was tried for too long") : SPAN("it could not be delivered in time");
         o->state = QUEUE_FAILED;
-        /* RFC 3464 §2.3.4, RFC 2852 §4: 4.4.7, delivery time expired */
-        o->reply = arena_printf(&w->arena, "450 4.4.7 %.*s%s%.*s", SPAN_ARG(why), r->last_reply.len ? "; last: " : "",
-                                SPAN_ARG(r->last_reply));
+        /* RFC 3463 §3.5: X.4.7, delivery time expired; RFC 2852 §4: for good where the sender wanted it so */
+        o->reply = arena_printf(&w->arena, "%s %.*s%s%.*s", is_returned ? "554 5.4.7" : "450 4.4.7", SPAN_ARG(why),
+                                r->last_reply.len ? "; last: " : "", SPAN_ARG(r->last_reply));
         tell(w, r, DSN_FAILED, o->reply, SPAN_NONE, 0);
         return;
     }
@@ -160,7 +171,7 @@ static void expire_one(struct making *w, size_t i, int64_t start, bool is_expire
     o->is_delay_told = true;
     struct span reply =
         r->last_reply.len ? r->last_reply : SPAN("450 4.4.1 it has not been possible to deliver it yet");
-    tell(w, r, DSN_DELAYED, reply, SPAN_NONE, start + w->schedule.expiry_seconds);
+    (is_by_over ? tell_of_time : tell)(w, r, DSN_DELAYED, reply, SPAN_NONE, start + w->schedule.expiry_seconds);
 }
 
 static void log_expiry(const struct queue_message *m, size_t i, const struct queue_outcome *o)

@@ -1,6 +1,7 @@
 /* prepare.c - see prepare.h. */
 #include "relay/prepare.h"
 #include <stdio.h>
+#include "base/clock.h"
 #include "text/header.h"
 #include "text/mime_convert.h"
 #include "base/banned.h"
@@ -39,6 +40,17 @@ static bool convert(struct span body, bool may_be_8bit, struct strbuf *converted
     return true;
 }
 
+enum tls_wish prepare_tls_wish(const struct queue_message *m, struct span body)
+{
+    struct header_field f;
+    AUTO_ARENA a = ARENA_INIT;
+    if (m->wishes.is_tls_required) /* §4.1: the field is not looked at then */
+        return m->sender.len ? TLS_WISH_REQUIRED : TLS_WISH_NONE;
+    bool is_waived = header_find(span_take(body, header_block_end(body, NULL)), SPAN("TLS-Required"), &f) &&
+                     span_ieq(header_unfold(&a, f.value), SPAN("No"));
+    return is_waived ? TLS_WISH_WAIVED : TLS_WISH_NONE;
+}
+
 bool prepare_message(const struct link *l, const struct queue_message *m, struct span body, struct strbuf *converted,
                      struct prepared *out, char *refusal, size_t refusal_size)
 {
@@ -49,8 +61,12 @@ bool prepare_message(const struct link *l, const struct queue_message *m, struct
     *out = (struct prepared){.text = body, .body = m->wishes.body, .is_smtputf8 = needs_smtputf8(m, body)};
     if (out->body == QUEUE_8BITMIME && is_ascii(body))
         out->body = QUEUE_7BIT;
-    if (m->wishes.is_tls_required && (!l->is_tls || !l->is_authentic || !(known & SMTP_EXT_REQUIRETLS)))
+    /* RFC 8689 §5: a report is not lost for want of it */
+    if (m->wishes.is_tls_required && m->sender.len &&
+        (!l->is_tls || !l->is_authentic || !(known & SMTP_EXT_REQUIRETLS)))
         why = "550 5.7.30 the message must travel by REQUIRETLS, and %s does not offer it"; /* RFC 8689 §4.2.1 */
+    else if (m->wishes.by == QUEUE_BY_RETURN && m->wishes.deliver_by <= clock_wall_ms() / 1000)
+        why = "554 5.4.7 the time by which it was to be there was over before %s could be given it";
     else if (m->wishes.by == QUEUE_BY_RETURN && !l->is_lmtp && !(known & SMTP_EXT_DELIVERBY))
         why = "550 5.3.3 the message has a time by which it must be there, and %s does not know DELIVERBY";
     else if (out->is_smtputf8 && !(known & SMTP_EXT_SMTPUTF8))

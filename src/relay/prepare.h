@@ -6,6 +6,10 @@
 #include "queue/queue.h"
 #include "relay/link.h"
 
+/* RFC 8689: what the message says of TLS, by its envelope or else its header. A report that requires it asks the way to
+ * be as good as it can, no more (§5). */
+enum tls_wish prepare_tls_wish(const struct queue_message *m, struct span body);
+
 struct prepared {
     struct span text;
     enum queue_body body;

@@ -188,7 +188,7 @@ static enum status be_strict(struct asking *w, struct err *err)
 }
 
 enum status tls_policy_for(const struct link_maker *m, struct arena *a, struct span domain, const struct hosts *hosts,
-                           const struct host *host, const struct config_route *route, bool must_be_tls,
+                           const struct host *host, const struct config_route *route, enum tls_wish wish,
                            struct tls_need *out, struct err *err)
 {
     struct asking w = {m, a, domain, hosts, host, out};
@@ -199,12 +199,14 @@ enum status tls_policy_for(const struct link_maker *m, struct arena *a, struct s
         out->dial.server_name = arena_cstr(a, host->name);
     if (route && (route->tls != ROUTE_TLS_DEFAULT || (route->host && !route->is_mx_followed))) {
         by_route(route, out);
+    } else if (wish == TLS_WISH_WAIVED) { /* RFC 8689 §3: TLS if it can be had, whatever the destination publishes */
+        out->kind = TLS_KIND_WAIVED;
     } else {
         TRY(dane(&w, &is_dane, err));
         if (!is_dane) /* RFC 8461 §2: DANE goes first */
             TRY(sts(&w, err));
     }
-    return must_be_tls ? be_strict(&w, err) : ST_OK;
+    return wish == TLS_WISH_REQUIRED ? be_strict(&w, err) : ST_OK;
 }
 
 /* ---- counting (RFC 8460)
@@ -212,8 +214,11 @@ enum status tls_policy_for(const struct link_maker *m, struct arena *a, struct s
 
 void tls_policy_count(struct tls_policies *p, const struct tls_need *need, const char *address, enum tls_result result)
 {
-    static const char *const kinds[] = {
-        [TLS_KIND_NONE] = "no-policy-found", [TLS_KIND_DANE] = "tlsa", [TLS_KIND_STS] = "sts", [TLS_KIND_ROUTE] = ""};
+    static const char *const kinds[] = {[TLS_KIND_NONE] = "no-policy-found",
+                                        [TLS_KIND_DANE] = "tlsa",
+                                        [TLS_KIND_STS] = "sts",
+                                        [TLS_KIND_ROUTE] = "",
+                                        [TLS_KIND_WAIVED] = ""};
     static const char *const results[TLS_RESULT_COUNT] = {[TLS_RESULT_SUCCESS] = "",
                                                           [TLS_RESULT_STARTTLS_NOT_SUPPORTED] =
                                                               "starttls-not-supported",
@@ -228,7 +233,7 @@ void tls_policy_count(struct tls_policies *p, const struct tls_need *need, const
                                                           [TLS_RESULT_STS_INVALID] = "sts-policy-invalid",
                                                           [TLS_RESULT_STS_WEBPKI] = "sts-webpki-invalid"};
     struct err err;
-    if (!p || need->kind == TLS_KIND_ROUTE || span_starts(need->domain, SPAN("[")))
+    if (!p || need->kind == TLS_KIND_ROUTE || need->kind == TLS_KIND_WAIVED || span_starts(need->domain, SPAN("[")))
         return;
     bool is_failure = result != TLS_RESULT_SUCCESS;
     struct tls_count c = {.day = clock_wall_ms() / 1000 / 86400,

@@ -7,6 +7,9 @@
 #include "net/dial.h"
 #include "relay/hosts.h"
 
+/* What a message says of TLS (RFC 8689): REQUIRETLS, or "TLS-Required: No". */
+enum tls_wish { TLS_WISH_NONE, TLS_WISH_REQUIRED, TLS_WISH_WAIVED };
+
 struct link_maker;
 struct config_route;
 struct queue;
@@ -22,7 +25,7 @@ enum tls_level {
     TLS_MUST,    /* encrypted, to whomever; or verified, where dial.trust says so */
     TLS_IMPLICIT /* from the first octet */
 };
-enum tls_kind { TLS_KIND_NONE, TLS_KIND_DANE, TLS_KIND_STS, TLS_KIND_ROUTE };
+enum tls_kind { TLS_KIND_NONE, TLS_KIND_DANE, TLS_KIND_STS, TLS_KIND_ROUTE, TLS_KIND_WAIVED };
 enum tls_result { /* RFC 8460 §4.3 */
                   TLS_RESULT_SUCCESS,
                   TLS_RESULT_STARTTLS_NOT_SUPPORTED,
@@ -49,6 +52,6 @@ struct tls_need {
 };
 /* ST_TEMPORARY: the host must not be used now (its TLSA records cannot be had, or its name is not in the policy). */
 enum status tls_policy_for(const struct link_maker *m, struct arena *a, struct span domain, const struct hosts *hosts,
-                           const struct host *host, const struct config_route *route, bool must_be_tls,
+                           const struct host *host, const struct config_route *route, enum tls_wish wish,
                            struct tls_need *out, struct err *err);
 void tls_policy_count(struct tls_policies *p, const struct tls_need *need, const char *address, enum tls_result result);

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "queue/outbound.h"
 #include "relay/internal.h"
+#include "relay/prepare.h"
 #include "base/banned.h"
 
 enum { WORKER_STACK = 512 * 1024, WORKER_IDLE_SECONDS = 10, TURN_MESSAGES = 50, SETTLE_RETRY_SECONDS = 1 };
@@ -140,8 +141,8 @@ static void drop_link(struct errand *e, bool is_good)
 }
 
 /* A connection for this message, or verdicts. */
-static bool get_link(struct errand *e, const struct queue_message *m, bool is_fresh, struct verdict *v,
-                     struct link_failure *why)
+static bool get_link(struct errand *e, const struct queue_message *m, enum tls_wish wish, bool is_fresh,
+                     struct verdict *v, struct link_failure *why)
 {
     if (is_fresh)
         drop_link(e, false);
@@ -150,13 +151,17 @@ static bool get_link(struct errand *e, const struct queue_message *m, bool is_fr
         if (e->link)
             set_linked(e, true);
     }
-    if (e->link && m->wishes.is_tls_required && !e->link->is_authentic)
-        drop_link(e, true); /* RFC 8689 §4.2.1 wants a better one than others may do with */
+    bool is_strict =
+        e->link && e->link->is_authentic && (smtp_client_extensions(e->link->client) & SMTP_EXT_REQUIRETLS) != 0;
+    bool is_worse =
+        e->link && ((wish == TLS_WISH_REQUIRED && !is_strict) || (wish != TLS_WISH_WAIVED && e->link->is_waived));
+    if (is_worse) /* RFC 8689: the message wants a better one than others may do with */
+        drop_link(e, true);
     if (e->link)
         return true;
     struct link_maker maker = e->r->parts.maker;
     maker.settings = e->settings;
-    if (link_open(&maker, e->domain, e->route, m->wishes.is_tls_required, &e->link, why) == ST_OK) {
+    if (link_open(&maker, e->domain, e->route, wish, &e->link, why) == ST_OK) {
         set_linked(e, true);
         return true;
     }
@@ -183,29 +188,59 @@ static void report_failure(struct errand *e)
     pthread_mutex_unlock(&e->r->lock);
 }
 
-static void send_out(struct errand *e, struct arena *a, const struct queue_message *m, struct span body)
+/* RFC 9422: as many of the recipients as the peer takes in one transaction come to the front of the list. */
+static size_t choose(struct link *l, struct queue_message *m)
 {
-    struct verdict *v = arena_array(a, m->recipient_count, sizeof *v);
+    size_t max = link_recipients_max(l), chosen = 0;
+    for (size_t i = 0; i < m->recipient_count && (max == 0 || chosen < max); i++) {
+        if (!link_takes_domain(l, domain_of(m->recipients[i].address)))
+            continue;
+        struct queue_recipient taken = m->recipients[i];
+        m->recipients[i] = m->recipients[chosen];
+        m->recipients[chosen++] = taken;
+    }
+    return chosen;
+}
+
+/* One transaction, for all recipients or as many as the peer takes. Those that are settled are taken off the front of
+ * m. False: the link broke, or there is none. */
+static bool send_some(struct errand *e, struct queue_message *m, struct span body, struct verdict *v)
+{
     struct link_failure why = {0};
     enum attempt_end end = ATTEMPT_STALE;
+    enum tls_wish wish = prepare_tls_wish(m, body);
     bool has_link = false;
+    struct queue_message part = *m;
     for (bool is_fresh = false; end == ATTEMPT_STALE; is_fresh = true) {
-        has_link = get_link(e, m, is_fresh, v, &why);
+        has_link = get_link(e, m, wish, is_fresh, v, &why);
         if (!has_link)
             break;
-        end = attempt_run(e->link, e->settings, m, body, v);
+        part.recipient_count = choose(e->link, m);
+        if (part.recipient_count) /* else this link has had as many domains as it may */
+            end = attempt_run(e->link, e->settings, &part, body, v);
     }
-    outcome_log(m, v, e->link);
+    outcome_log(&part, v, e->link);
     AUTO_STRBUF remote = STRBUF_INIT;
     strbuf_add_cstr(&remote, has_link ? e->link->host : why.host);
-    bool is_broken = has_link && end == ATTEMPT_OVER && e->link->messages < LINK_MESSAGES_MAX;
-    (void)settle(e, m, v, strbuf_span(&remote), body);
+    bool is_broken = has_link && end == ATTEMPT_OVER && e->link->messages < link_messages_max(e->link);
+    (void)settle(e, &part, v, strbuf_span(&remote), body);
+    m->recipients += part.recipient_count;
+    m->recipient_count -= part.recipient_count;
     if (end != ATTEMPT_GOOD)
         drop_link(e, end == ATTEMPT_OVER && !is_broken);
     if (has_link && !is_broken)
         report_success(e);
     else if (is_broken || why.is_host)
         report_failure(e);
+    return has_link && !is_broken;
+}
+
+/* What is left when a link breaks is due still, and comes again. */
+static void send_out(struct errand *e, struct arena *a, struct queue_message *m, struct span body)
+{
+    struct verdict *v = arena_array(a, m->recipient_count, sizeof *v);
+    while (m->recipient_count && send_some(e, m, body, v))
+        ;
 }
 
 /* The config may have changed since the message came: recipients that would now stand in another destination's queue go
@@ -287,7 +322,7 @@ static void serve(struct relay *r, struct destination *d)
     if (e.link) {
         d->linked--;
         e.link->idle_since_ms = clock_mono_ms();
-        if (d->idle_count < DESTINATION_IDLE_MAX && !d->is_resting) {
+        if (d->idle_count < DESTINATION_IDLE_MAX && !d->is_resting && !e.link->is_waived) {
             d->idle[d->idle_count++] = e.link;
             leftover = NULL;
         }

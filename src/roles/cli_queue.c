@@ -14,11 +14,12 @@ static enum status open_queue(struct cli *c, struct queue **out, struct err *err
     return queue_open(data_path(c->config, DATA_QUEUE), true, out, err);
 }
 
-static const char *state_name(enum queue_state s)
+static const char *state_name(const struct queue_message *m, enum queue_state s)
 {
     static const char *const names[] = {
         [QUEUE_WAITING] = "waiting", [QUEUE_DELIVERED] = "delivered", [QUEUE_FAILED] = "failed", [QUEUE_HELD] = "held"};
-    return names[s];
+    bool is_scheduled = s == QUEUE_WAITING && m->wishes.hold_until > clock_wall_ms() / 1000; /* by its sender */
+    return is_scheduled ? "scheduled" : names[s];
 }
 
 static json_t *message_json(const struct queue_message *m)
@@ -26,14 +27,25 @@ static json_t *message_json(const struct queue_message *m)
     json_t *recipients = json_array();
     for (size_t i = 0; i < m->recipient_count; i++) {
         const struct queue_recipient *r = &m->recipients[i];
-        json_array_append_new(recipients, json_pack("{s:o,s:s,s:I,s:o,s:o}", "address", cli_text(r->address), "state",
-                                                    state_name(r->state), "attempts", (json_int_t)r->attempts, "next",
-                                                    cli_time(r->next_attempt_at), "reply", cli_text(r->last_reply)));
+        json_array_append_new(recipients,
+                              json_pack("{s:o,s:s,s:I,s:o,s:o}", "address", cli_text(r->address), "state",
+                                        state_name(m, r->state), "attempts", (json_int_t)r->attempts, "next",
+                                        cli_time(r->next_attempt_at), "reply", cli_text(r->last_reply)));
     }
     struct span sender = m->sender.len ? m->sender : SPAN("<>");
-    return json_pack("{s:I,s:o,s:o,s:I,s:o,s:I,s:o}", "id", (json_int_t)m->id, "queued", cli_time(m->queued_at),
-                     "sender", cli_text(sender), "size", (json_int_t)m->size, "trace", cli_text(m->trace), "waiting",
-                     (json_int_t)m->recipient_count, "recipients", recipients);
+    const struct queue_wishes *w = &m->wishes;
+    json_t *out = json_pack("{s:I,s:o,s:o,s:I,s:o,s:I,s:o}", "id", (json_int_t)m->id, "queued", cli_time(m->queued_at),
+                            "sender", cli_text(sender), "size", (json_int_t)m->size, "trace", cli_text(m->trace),
+                            "waiting", (json_int_t)m->recipient_count, "recipients", recipients);
+    if (w->hold_until)
+        json_object_set_new(out, "hold_until", cli_time(w->hold_until));
+    if (w->by)
+        json_object_set_new(out, w->by == QUEUE_BY_RETURN ? "return_at" : "notify_at", cli_time(w->deliver_by));
+    if (w->priority)
+        json_object_set_new(out, "priority", json_integer(w->priority));
+    if (w->is_tls_required)
+        json_object_set_new(out, "requiretls", json_true());
+    return out;
 }
 
 static enum status message_id(const struct cli *c, uint64_t *id, struct err *err)
@@ -97,11 +109,14 @@ static enum status queue_list(struct cli *c, struct err *err)
 
 static void print_message(const json_t *m)
 {
-    static const char *const keys[] = {"id", "queued", "sender", "size", "trace"};
+    static const char *const keys[] = {"id",         "queued",    "sender",    "size",    "trace",
+                                       "hold_until", "return_at", "notify_at", "priority"};
     size_t i;
     const json_t *r;
     for (i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         const json_t *v = json_object_get(m, keys[i]);
+        if (!v)
+            continue;
         if (json_is_integer(v))
             printf("%s\t%lld\n", keys[i], (long long)json_integer_value(v));
         else
@@ -186,7 +201,7 @@ const struct cli_command queue_commands[] = {
     {"queue", "show", "ID", 1, 1, queue_show, "one message, with its recipients and what was answered"},
     {"queue", "retry", WHICH, 0, 1, queue_retry, "try again now"},
     {"queue", "hold", WHICH, 0, 1, queue_hold, "do not try until it is released"},
-    {"queue", "release", WHICH, 0, 1, queue_release, "what was held is tried now"},
+    {"queue", "release", WHICH, 0, 1, queue_release, "what was held, here or by its sender, is tried now"},
     {"queue", "drop", WHICH, 0, 1, queue_drop, "remove it; nobody is told"},
     {0},
 };

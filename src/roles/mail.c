@@ -110,6 +110,7 @@ static enum status prepare(struct role_run *r, struct err *err)
     app->relay_channel = ROLE_FD_CHANNELS + CHANNEL_MAIL_RELAY;
     app->subaddress_separator = c->subaddress_separator;
     app->message_size_max = c->message_size;
+    app->settings = &c->smtp;
     app->messages_per_command = c->messages_per_command;
     app->messages_per_save = c->messages_per_save;
     TRY(store_open(&options, &app->store, err));
@@ -182,6 +183,7 @@ static void reload(struct role_run *r)
     app->comment = r->config->comment;
     app->contact = r->config->contact;
     app->message_size_max = r->config->message_size;
+    app->settings = &r->config->smtp;
     app->messages_per_command = r->config->messages_per_command;
     app->messages_per_save = r->config->messages_per_save;
     app->handover.sessions_per_account = r->config->sessions_per_account;

@@ -23,6 +23,7 @@ static enum status prepare(struct role_run *r, struct err *err)
     m->app.hostname = r->config->hostname;
     m->app.mail = smtp_pool_new(ROLE_FD_CHANNELS + CHANNEL_MX_MAIL, r->config->hostname, true);
     m->app.message_size_max = r->config->message_size;
+    m->app.settings = &r->config->smtp;
     m->app.xclient = &r->config->xclient;
     m->app.came = rate_new();
     m->app.rates = &r->config->rates;
@@ -48,6 +49,7 @@ static void reload(struct role_run *r)
 {
     struct mx_role *m = r->state;
     m->app.message_size_max = r->config->message_size;
+    m->app.settings = &r->config->smtp;
     m->app.xclient = &r->config->xclient;
     m->app.rates = &r->config->rates;
     trace_buffer_set(r->config->trace.keep_seconds != 0);

@@ -21,6 +21,7 @@ struct smtp_client {
     size_t in_at; /* start of what is unread in `in` */
     unsigned extensions;
     uint64_t size_max;
+    struct smtp_limits limits;
 };
 
 struct smtp_client *smtp_client_new(const struct smtp_transport *t)
@@ -46,6 +47,7 @@ void smtp_client_set_transport(struct smtp_client *c, const struct smtp_transpor
 {
     c->transport = *t;
     c->extensions = 0; /* RFC 3207 §4.2 */
+    c->limits = (struct smtp_limits){0};
     strbuf_clear(&c->in);
     c->in_at = 0;
 }
@@ -58,6 +60,11 @@ unsigned smtp_client_extensions(const struct smtp_client *c)
 uint64_t smtp_client_size_max(const struct smtp_client *c)
 {
     return c->size_max;
+}
+
+const struct smtp_limits *smtp_client_limits(const struct smtp_client *c)
+{
+    return &c->limits;
 }
 
 /* ---- going out ---------------------------------------------------------------------------------------------- */
@@ -253,6 +260,23 @@ static void learn_mechanisms(struct smtp_client *c, struct span line)
     }
 }
 
+/* RFC 9422 §3: NAME=VALUE, of which those that are not known or make no sense say nothing. */
+static void learn_limits(struct smtp_client *c, struct span line)
+{
+    struct span word, name;
+    while (line.len) {
+        uint64_t n;
+        span_cut(&line, ' ', &word);
+        bool has_value = span_cut(&word, '=', &name);
+        uint32_t *limit = span_ieq(name, SPAN("MAILMAX"))         ? &c->limits.mail
+                          : span_ieq(name, SPAN("RCPTMAX"))       ? &c->limits.rcpt
+                          : span_ieq(name, SPAN("RCPTDOMAINMAX")) ? &c->limits.rcpt_domain
+                                                                  : NULL;
+        if (limit && has_value && span_to_u64(word, UINT32_MAX, &n))
+            *limit = (uint32_t)n;
+    }
+}
+
 static void learn_extension(struct smtp_client *c, struct span line)
 {
     static const struct {
@@ -280,6 +304,8 @@ static void learn_extension(struct smtp_client *c, struct span line)
             c->extensions |= known[i].bit;
     if (span_ieq(name, SPAN("AUTH")))
         learn_mechanisms(c, line);
+    if (span_ieq(name, SPAN("LIMITS")))
+        learn_limits(c, line);
     if (span_ieq(name, SPAN("SIZE")) && !span_to_u64(span_trim(line), UINT64_MAX, &c->size_max))
         c->size_max = 0;
 }
@@ -354,6 +380,7 @@ enum status smtp_client_hello(struct smtp_client *c, const char *verb, const cha
 {
     c->extensions = 0;
     c->size_max = 0;
+    c->limits = (struct smtp_limits){0};
     smtp_client_command(c, "%s %s", verb, hostname);
     TRY(smtp_client_flush(c, err));
     return read_reply(c, timeout_ms, true, reply, err);

@@ -72,6 +72,12 @@ enum status smtp_client_hello(struct smtp_client *c, const char *verb, const cha
                               struct smtp_reply *reply, struct err *err);
 unsigned smtp_client_extensions(const struct smtp_client *c);
 uint64_t smtp_client_size_max(const struct smtp_client *c); /* 0: none said */
+/* RFC 9422 §4: how often MAIL may be said in a session, RCPT in a transaction, and to how many domains in a session. 0:
+ * as often as one likes. */
+struct smtp_limits {
+    uint32_t mail, rcpt, rcpt_domain;
+};
+const struct smtp_limits *smtp_client_limits(const struct smtp_client *c);
 
 /* One line; CRLF is added. The text must hold no CR or LF. */
 void smtp_client_command(struct smtp_client *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

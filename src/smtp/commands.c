@@ -2,7 +2,7 @@
  * commands.c - the command table of SMTP and LMTP, and the commands that are the same behind every door.
  *
  * The table says what a command is: which modes run it, in which states, how long its line may be. smtp_command_run()
- * enforces that once; the functions only do the work. EHLO's capabilities are a table, too; HELP reads the first.
+ * enforces that once; the functions only do the work. HELP reads the table, too. EHLO's is in capabilities.c.
  */
 #include "smtp/session.h"
 #include <stdlib.h>
@@ -23,102 +23,7 @@ struct smtp_row {
     const char *elsewhere; /* what is said in other states */
 };
 
-struct smtp_capability {
-    const char *name;
-    unsigned modes;
-    const char *rfc;
-    bool (*is_offered)(const struct smtp *sm);                     /* NULL: always */
-    void (*write_args)(const struct smtp *sm, struct strbuf *out); /* NULL: none */
-    unsigned params; /* enum smtp_param: of MAIL and RCPT, taken where it is offered */
-};
-
 /* ---- EHLO --------------------------------------------------------------------------------------------------- */
-
-static bool can_starttls(const struct smtp *sm)
-{
-    return session_can_tls(sm->session) && !session_is_tls(sm->session);
-}
-
-static bool can_auth(const struct smtp *sm)
-{
-    return gate_may_login(sm->session);
-}
-
-static bool can_xclient(const struct smtp *sm)
-{
-    return sm->may_xclient;
-}
-
-static void xclient_args(const struct smtp *sm, struct strbuf *out)
-{
-    (void)sm;
-    strbuf_add(out, SPAN(" NAME ADDR PORT PROTO HELO DESTADDR DESTPORT"));
-}
-
-static void size_args(const struct smtp *sm, struct strbuf *out)
-{
-    strbuf_add_char(out, ' ');
-    strbuf_add_u64(out, sm->mode->message_size_max(sm->session));
-}
-
-static void auth_args(const struct smtp *sm, struct strbuf *out)
-{
-    (void)sm;
-    strbuf_add(out, SPAN(" PLAIN LOGIN"));
-}
-
-/* RFC 4468 §3.1: before the login there is nothing that could be used. */
-static void burl_args(const struct smtp *sm, struct strbuf *out)
-{
-    if (sm->mode->bit == MODE_SUBMISSION)
-        strbuf_add(out, SPAN(" imap"));
-}
-
-/* RFC 4865 §4.1: the longest time, in seconds and as a date. */
-static void future_args(const struct smtp *sm, struct strbuf *out)
-{
-    (void)sm;
-    strbuf_addf(out, " %d ", SMTP_HOLD_SECONDS_MAX);
-    date_write_rfc3339(clock_wall_ms() / 1000 + SMTP_HOLD_SECONDS_MAX, out);
-}
-
-/* clang-format off */
-static const struct smtp_capability capabilities[] = {
-    /* name                 modes               RFC       offered where    arguments, parameters */
-    {"PIPELINING",          MODES_ALL,          "2920",   NULL,             NULL, 0},
-    {"SIZE",                MODES_ALL,          "1870",   NULL,             size_args, 0},
-    {"STARTTLS",            MODE_MX | MODE_GATE, "3207",  can_starttls,     NULL, 0},
-    {"AUTH",                MODE_GATE,          "4954",   can_auth,         auth_args, 0},
-    {"ENHANCEDSTATUSCODES", MODES_ALL,          "2034",   NULL,             NULL, 0},
-    {"8BITMIME",            MODES_ALL,          "6152",   NULL,             NULL, 0},
-    {"SMTPUTF8",            MODES_ALL,          "6531",   NULL,             NULL, 0},
-    {"CHUNKING",            MODES_ALL,          "3030",   NULL,             NULL, 0},
-    {"BINARYMIME",          MODES_ALL,          "3030",   NULL,             NULL, SMTP_PARAM_BINARYMIME},
-    {"BURL",                MODE_GATE | MODE_SUBMISSION, "4468", NULL,      burl_args, 0},
-    {"XCLIENT",             MODE_MX,            "",       can_xclient,      xclient_args, 0},
-    {"DSN",                 MODES_ALL,          "3461",   NULL,             NULL, SMTP_PARAM_DSN},
-    {"REQUIRETLS",          MODE_QUEUE,         "8689",   smtp_is_internal, NULL, SMTP_PARAM_REQUIRETLS},
-    {"FUTURERELEASE",       MODE_QUEUE,         "4865",   smtp_is_internal, future_args, SMTP_PARAM_HOLD},
-    {"DELIVERBY",           MODE_QUEUE,         "2852",   smtp_is_internal, NULL, SMTP_PARAM_BY},
-    {"MT-PRIORITY",         MODE_QUEUE,         "6710",   smtp_is_internal, NULL, SMTP_PARAM_PRIORITY},
-    {"XTRACE",              MODE_LMTP | MODE_QUEUE, "",   smtp_is_internal, NULL, SMTP_PARAM_XTRACE},
-};
-/* clang-format on */
-
-static bool is_offered(const struct smtp *sm, const struct smtp_capability *c)
-{
-    return (c->modes & sm->mode->bit) && (!c->is_offered || c->is_offered(sm));
-}
-
-/* Parameters of what this door offers. */
-static unsigned known_params(const struct smtp *sm)
-{
-    unsigned params = 0;
-    for (size_t i = 0; i < sizeof capabilities / sizeof capabilities[0]; i++)
-        if (capabilities[i].params && is_offered(sm, &capabilities[i]))
-            params |= capabilities[i].params;
-    return params;
-}
 
 static enum next hello(struct smtp *sm, struct span name, bool is_extended)
 {
@@ -130,15 +35,8 @@ static enum next hello(struct smtp *sm, struct span name, bool is_extended)
     smtp_set_hello(sm, name, is_extended);
     AUTO_STRBUF text = STRBUF_INIT;
     strbuf_add_cstr(&text, sm->mode->hostname(sm->session));
-    for (size_t i = 0; is_extended && i < sizeof capabilities / sizeof capabilities[0]; i++) {
-        const struct smtp_capability *c = &capabilities[i];
-        if (!is_offered(sm, c))
-            continue;
-        strbuf_add_char(&text, '\n');
-        strbuf_add_cstr(&text, c->name);
-        if (c->write_args)
-            c->write_args(sm, &text);
-    }
+    if (is_extended)
+        smtp_capabilities_write(sm, &text);
     smtp_reply(sm, 250, NULL, "%s", strbuf_cstr(&text));
     return NEXT_AGAIN;
 }
@@ -176,10 +74,13 @@ static struct span written(struct arena *a, const struct mailbox_address *m)
 /* RFC 5321 §4.1.1.2. */
 static enum next cmd_mail(struct smtp *sm, struct span args)
 {
+    if (!smtp_wishes_may_begin(sm))
+        return NEXT_CLOSE;
     struct smtp_transaction *t = mem_alloc(sizeof *t);
     smtp_transaction_begin(sm, t); /* freed below by smtp_transaction_end() where the sender is refused */
     struct err err;
-    enum smtp_fault f = smtp_mail_parse(&t->arena, arena_copy(&t->arena, args), known_params(sm), &t->mail, &err);
+    enum smtp_fault f =
+        smtp_mail_parse(&t->arena, arena_copy(&t->arena, args), smtp_capabilities_params(sm), &t->mail, &err);
     uint64_t size_max = sm->mode->message_size_max(sm->session);
     if (f != SMTP_FINE) {
         reply_fault(sm, f, "5.1.7", &err);
@@ -195,9 +96,9 @@ static enum next cmd_mail(struct smtp *sm, struct span args)
             memcpy(t->trace, t->mail.trace.p, t->mail.trace.len);
         else
             trace_new(t->trace);
-        if (!sm->mode->sender || sm->mode->sender(sm)) {
+        if (smtp_wishes_check(sm) && (!sm->mode->sender || sm->mode->sender(sm))) {
             sm->state = STATE_MAIL;
-            smtp_reply(sm, 250, "2.1.0", "Sender ok");
+            smtp_wishes_reply(sm);
             return NEXT_AGAIN;
         }
     }
@@ -231,8 +132,8 @@ static enum next cmd_rcpt(struct smtp *sm, struct span args)
     struct smtp_recipient *r = recipient_slot(t);
     struct err err;
     struct smtp_rcpt_args rcpt;
-    enum smtp_fault f =
-        smtp_rcpt_parse(&t->arena, arena_copy(&t->arena, args), known_params(sm), t->mail.is_smtputf8, &rcpt, &err);
+    enum smtp_fault f = smtp_rcpt_parse(&t->arena, arena_copy(&t->arena, args), smtp_capabilities_params(sm),
+                                        t->mail.is_smtputf8, &rcpt, &err);
     if (f != SMTP_FINE) {
         reply_fault(sm, f, "5.1.3", &err);
         return NEXT_AGAIN;
@@ -385,6 +286,8 @@ static const struct smtp_row rows[] = {
     {"MAIL",     MODE_GATE,             STATES_ANY,  SMTP_LINE_MAX,      "6409 §4.3",      cmd_auth_first, NULL},
     {"RCPT",     MODE_GATE,             STATES_ANY,  SMTP_LINE_MAX,      "6409 §4.3",      cmd_auth_first, NULL},
     {"DATA",     MODE_GATE,             STATES_ANY,  SMTP_COMMAND_MAX,   "6409 §4.3",      cmd_auth_first, NULL},
+    {"ETRN",     MAIL_MODES,            STATE_READY, SMTP_COMMAND_MAX,   "1985 §3",        smtp_etrn,      "EHLO first, and not within a message"},
+    {"ETRN",     MODE_GATE,             STATES_ANY,  SMTP_COMMAND_MAX,   "1985 §3",        cmd_auth_first, NULL},
     {"XCLIENT",  MODE_MX,               STATES_ANY,  SMTP_LINE_MAX,      "",               smtp_xclient,   NULL},
     {"RSET",     MODES_ALL,             STATES_ANY,  SMTP_COMMAND_MAX,   "5321 §4.1.1.5",  cmd_rset,       NULL},
     {"VRFY",     MODES_ALL,             STATES_ANY,  SMTP_COMMAND_MAX,   "5321 §4.1.1.6",  cmd_vrfy,       NULL},

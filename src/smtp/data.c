@@ -101,6 +101,8 @@ bool smtp_data_is_acceptable(struct smtp *sm)
         refuse(sm, 550, "5.6.0", "Message has a NUL");
     else if (t->is_too_large)
         refuse(sm, 552, "5.3.4", "Message is too large"); /* RFC 1870 §6.3 */
+    else if (smtp_wishes_is_over(t))
+        refuse(sm, 554, "5.4.7", "The time by which it must be there is over");
     else if (t->is_broken)
         refuse(sm, 451, "4.3.0", "Internal error, try again later");
     else

@@ -21,12 +21,14 @@
 /* One target of the message, whoever of the recipients led to it. */
 struct job {
     struct span address;
+    struct span queued_as;    /* for the queue: with its subaddress, which is looked for again when it comes back */
     struct span forwarded_by; /* outside targets of an alias: the alias, as the recipient wrote it */
     unsigned notify;          /* what is handed on of the recipients' (hand_on()) */
     struct span orcpt;
     bool is_local, is_done;
-    bool is_queued; /* done by the queue: it tells of what becomes of it */
-    struct err err; /* where not done */
+    bool is_for_queue; /* outside, or held back by its sender: RFC 4865 §3 */
+    bool is_queued;    /* done by the queue: it tells of what becomes of it */
+    struct err err;    /* where not done */
     struct smtp_code code;
 };
 
@@ -40,6 +42,7 @@ struct work {
     struct map *by_address;
     struct content content; /* prepared with the first local target's fields */
     size_t content_prefix;  /* their length; 0: not prepared yet */
+    bool is_held;           /* until a time to come */
     bool is_converted;      /* a BINARYMIME message has been made one of lines */
 };
 
@@ -83,6 +86,18 @@ static struct span orcpt_of(struct work *w, const struct route_target *target, c
     return text.len <= SMTP_ORCPT_MAX ? arena_strbuf(&w->arena, &text) : SPAN_NONE;
 }
 
+static struct span with_subaddress(struct work *w, const struct route_target *target)
+{
+    size_t at = span_rfind_byte(target->address, '@');
+    if (!target->is_local || target->subaddress.len == 0 || at == SPAN_NPOS)
+        return target->address;
+    AUTO_STRBUF local = STRBUF_INIT, whole = STRBUF_INIT;
+    strbuf_addf(&local, "%.*s%s%.*s", SPAN_ARG(span_take(target->address, at)), w->d->app->subaddress_separator,
+                SPAN_ARG(target->subaddress));
+    address_write(&(struct mailbox_address){strbuf_span(&local), span_skip(target->address, at + 1)}, &whole);
+    return arena_strbuf(&w->arena, &whole);
+}
+
 static void job_for(struct work *w, const struct route_target *target, const struct smtp_recipient *by)
 {
     struct job *known = map_get(w->by_address, target->address);
@@ -92,7 +107,9 @@ static void job_for(struct work *w, const struct route_target *target, const str
     }
     struct job *j = &w->jobs[w->count++];
     j->address = target->address;
+    j->queued_as = with_subaddress(w, target);
     j->is_local = target->is_local;
+    j->is_for_queue = !target->is_local || w->is_held;
     j->notify = notify_of(by);
     j->orcpt = orcpt_of(w, target, by);
     if (!target->is_local && !span_ieq(target->address, by->text))
@@ -178,10 +195,10 @@ static enum status to_queue(struct work *w, const struct smtp_rcpt *to, size_t c
     return onward_to_queue(w->d->app, &m, to, count, pieces, 3, err);
 }
 
-/* Outside targets that came by this alias (empty: by none). */
+/* Targets that are for the queue and came by this alias (empty: by none). */
 static bool is_outside_by(const struct job *j, struct span by)
 {
-    return !j->is_local && !j->is_done && j->err.status == ST_OK && span_eq(j->forwarded_by, by);
+    return j->is_for_queue && !j->is_done && j->err.status == ST_OK && span_eq(j->forwarded_by, by);
 }
 
 static bool is_local_failed(const struct job *j, struct span by)
@@ -200,7 +217,7 @@ static enum status jobs_to_queue(struct work *w, size_t at, bool (*is_wanted)(co
         size_t n = 0, from = at;
         for (; at < w->count && n < SMTP_RECIPIENTS_MAX; at++)
             if (is_wanted(&w->jobs[at], by))
-                to[n++] = (struct smtp_rcpt){w->jobs[at].address, w->jobs[at].notify, w->jobs[at].orcpt};
+                to[n++] = (struct smtp_rcpt){w->jobs[at].queued_as, w->jobs[at].notify, w->jobs[at].orcpt};
         if (n)
             TRY(to_queue(w, to, n, by, err));
         for (size_t i = from; i < at; i++)
@@ -348,13 +365,14 @@ static enum status run(struct work *w, struct err *err)
         TRY(body_span(*w->d->body, &message, err));
         message_facts_of(&w->arena, message, &w->facts); /* the spans are of the new body */
     }
+    w->is_held = onward_mail(w->t).hold_until > clock_wall_ms() / 1000;
     if (!collect(w))
         return err_set(err, ST_LIMIT, "too many recipients behind aliases");
     TRY(outside(w, err));
-    if (w->t->mail.is_binary)
+    if (w->t->mail.is_binary && !w->is_held)
         TRY(convert(w, err));
     for (size_t i = 0; i < w->count; i++)
-        if (w->jobs[i].is_local)
+        if (!w->jobs[i].is_for_queue)
             local(w, &w->jobs[i]);
     if (has(w, true) && has(w, false)) {
         struct err failed;

@@ -31,6 +31,12 @@ static uint64_t mx_size_max(const struct session *s)
     return app_of(s)->message_size_max;
 }
 
+static bool mx_may_raise_priority(const struct smtp *sm)
+{
+    const struct config_smtp *settings = atomic_load(&app_of(sm->session)->settings);
+    return settings && ip_set_has_text(&settings->priority_networks, span_cstr(session_peer(sm->session)->address));
+}
+
 /* What `mail` said, said to the client. Replies that are about our connection with `mail` are not the client's
  * business. */
 static void pass_on(struct smtp *sm, const struct smtp_reply *r)
@@ -192,6 +198,7 @@ const struct smtp_mode smtp_mode_mx = {
     .hostname = mx_hostname,
     .message_size_max = mx_size_max,
     .sender = mx_sender,
+    .may_raise_priority = mx_may_raise_priority,
     .recipient = mx_recipient,
     .message = mx_message,
     .end = mx_end,

@@ -8,7 +8,9 @@
 struct smtp_mail onward_mail(const struct smtp_transaction *t)
 {
     const struct smtp_mail_args *args = &t->mail;
-    int64_t since_mail = clock_wall_ms() / 1000 - t->mail_at;
+    int64_t by_left = args->by_seconds - (clock_wall_ms() / 1000 - t->mail_at);
+    if (args->by == SMTP_BY_RETURN && by_left < 1) /* it ends in this second: the next role sees it */
+        by_left = 1;
     return (struct smtp_mail){.from = t->from,
                               .size = args->size,
                               .is_8bit = args->is_8bit,
@@ -21,7 +23,7 @@ struct smtp_mail onward_mail(const struct smtp_transaction *t)
                               .envid = args->envid,
                               .hold_until = args->hold_for ? t->mail_at + args->hold_for : args->hold_until,
                               .by = args->by,
-                              .by_seconds = args->by_seconds - since_mail,
+                              .by_seconds = by_left,
                               .priority = args->priority};
 }
 

@@ -5,6 +5,7 @@
  */
 #include "smtp/pool.h"
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/mem.h"
@@ -153,6 +154,41 @@ enum status smtp_pool_begin(struct smtp_pool *p, const struct smtp_mail *mail, c
         struct err why = {.operator_text = "421"};
         if (begin_on(l, mail, first_rcpt, mail_reply, rcpt_reply, &why) == ST_OK && mail_reply->code != 421) {
             *out = l;
+            return ST_OK;
+        }
+        smtp_pool_drop(p, &l);
+        if (!was_used)
+            return err_set_operator(err, ST_TEMPORARY, "try again later", "the other role hung up: %s",
+                                    why.operator_text);
+    }
+}
+
+static enum status command_on(struct smtp_lease *l, const char *line, struct smtp_reply *reply, struct err *err)
+{
+    bool is_open = l->is_open;
+    if (is_open)
+        smtp_client_command(l->client, "RSET");
+    smtp_client_command(l->client, "%s", line);
+    l->is_open = false;
+    if (is_open)
+        TRY(smtp_client_reply(l->client, POOL_REPLY_MS, reply, err));
+    return smtp_client_reply(l->client, POOL_REPLY_MS, reply, err);
+}
+
+enum status smtp_pool_command(struct smtp_pool *p, struct smtp_reply *reply, struct err *err, const char *fmt, ...)
+{
+    AUTO_STRBUF line = STRBUF_INIT;
+    va_list ap;
+    va_start(ap, fmt);
+    strbuf_vaddf(&line, fmt, ap);
+    va_end(ap);
+    for (bool is_fresh = false;; is_fresh = true) {
+        struct smtp_lease *l;
+        TRY(lease(p, is_fresh, &l, err));
+        bool was_used = l->is_used;
+        struct err why = {.operator_text = "421"};
+        if (command_on(l, strbuf_cstr(&line), reply, &why) == ST_OK && reply->code != 421) {
+            smtp_pool_return(p, &l);
             return ST_OK;
         }
         smtp_pool_drop(p, &l);

@@ -25,6 +25,10 @@ enum status smtp_pool_begin(struct smtp_pool *p, const struct smtp_mail *mail, c
                             struct smtp_lease **out, struct smtp_reply *mail_reply, struct smtp_reply *rcpt_reply,
                             struct err *err);
 
+/* One command outside of a transaction, and its reply; a dead connection is replaced likewise. */
+enum status smtp_pool_command(struct smtp_pool *p, struct smtp_reply *reply, struct err *err, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
 /* Back to the pool: all replies must have been read. */
 void smtp_pool_return(struct smtp_pool *p, struct smtp_lease **l);
 /* Closes: something went wrong, or the other side is in the middle of something. */

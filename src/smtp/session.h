@@ -33,8 +33,9 @@ enum smtp_state {
 };
 
 enum {
-    SMTP_RECIPIENTS_MAX = 1000,    /* RFC 5321 §4.5.3.1.8: at least 100 */
-    SMTP_ENVELOPE_MAX = 4 << 20,   /* octets of memory for one transaction's addresses */
+    SMTP_RECIPIENTS_MAX = 1000,  /* RFC 5321 §4.5.3.1.8: at least 100 */
+    SMTP_ENVELOPE_MAX = 4 << 20, /* octets of memory for one transaction's addresses: so many with the longest ORCPT */
+    SMTP_TRANSACTIONS_MAX = 10000, /* MAIL commands of a session */
     SMTP_ERRORS_BEFORE_PAUSE = 5,  /* bad commands that are answered at once */
     SMTP_ERRORS_MAX = 20,          /* then 421 */
     SMTP_UNKNOWN_BEFORE_PAUSE = 5, /* unknown recipients likewise: no harvesting of addresses */
@@ -48,8 +49,8 @@ enum {
     SMTP_COMMAND_MS = 5 * 60 * 1000,
     SMTP_INTERNAL_IDLE_MS = 10 * 60 * 1000,
     SMTP_TRACE_CHARS = 16,
-    SMTP_LOGGED_RECIPIENTS_MAX = 800, /* octets of a line of the log */
-    SMTP_LOGGED_ID_MAX = 250,         /* likewise, of a Message-ID */
+    SMTP_LOGGED_RECIPIENTS_MAX = 800,  /* octets of a line of the log */
+    SMTP_LOGGED_ID_MAX = 250,          /* likewise, of a Message-ID */
     SMTP_HOLD_SECONDS_MAX = 30 * 86400 /* FUTURERELEASE: longer is refused (RFC 4865 §4.1) */
 };
 
@@ -71,8 +72,9 @@ struct smtp_recipient {
 struct smtp_transaction {
     struct arena arena;
     struct smtp_mail_args mail;
-    struct span from; /* written out */
-    int64_t mail_at;  /* Unix seconds */
+    struct span from;         /* written out */
+    int64_t mail_at;          /* Unix seconds */
+    bool is_priority_lowered; /* MT-PRIORITY was above what the client may have */
     char trace[SMTP_TRACE_MAX + 1];
     struct smtp_recipient *recipients;
     size_t count, cap;
@@ -92,6 +94,7 @@ struct smtp_chunk {
     const char *why;
 };
 
+struct config_smtp;
 struct smtp_mode;
 struct smtp {
     struct session *session;
@@ -105,7 +108,7 @@ struct smtp {
     char *account;    /* mode submission: who is logged in */
     char *user;       /* mode local: the user of this machine, or the number of one without a name */
     uint32_t uid;     /* likewise */
-    unsigned errors, unknown_recipients, auth_failures;
+    unsigned errors, unknown_recipients, auth_failures, transactions;
     struct smtp_chunk chunk;
     uint64_t chunk_dropped;     /* octets of refused chunks */
     struct sasl_exchange *sasl; /* mode gate */
@@ -118,7 +121,8 @@ struct smtp_mode {
     const char *greeting; /* "ESMTP", "LMTP" */
     const char *(*hostname)(const struct session *s);
     uint64_t (*message_size_max)(const struct session *s);
-    bool (*sender)(struct smtp *sm); /* transaction->mail and from are set; may be NULL */
+    bool (*may_raise_priority)(const struct smtp *sm); /* RFC 6710 §4.1; NULL: never, unless from our own roles */
+    bool (*sender)(struct smtp *sm);                   /* transaction->mail and from are set; may be NULL */
     bool (*recipient)(struct smtp *sm, struct smtp_recipient *r);
     void (*message)(struct smtp *sm); /* the body is whole and well-formed: answers */
     void (*end)(struct smtp *sm);     /* the transaction ends, in whatever way; may be NULL */
@@ -176,6 +180,28 @@ void smtp_transaction_end(struct smtp *sm);                               /* non
 
 /* Forgets what the client has said, as for a new connection; no greeting. */
 void smtp_begin_anew(struct smtp *sm);
+
+/* ---- capabilities.c ------------------------------------------------------------------------------------------- */
+
+void smtp_capabilities_write(const struct smtp *sm, struct strbuf *out); /* each as "\nNAME arguments" */
+/* enum smtp_param: parameters of what this door offers. */
+unsigned smtp_capabilities_params(const struct smtp *sm);
+
+/* ---- wishes.c ------------------------------------------------------------------------------------------------- */
+
+/* Each returns false where it has answered a refusal; the first one's ends the session. */
+bool smtp_wishes_may_begin(struct smtp *sm);
+bool smtp_wishes_check(struct smtp *sm);
+/* Whether the config lets an account (canonical) have a priority above 0. */
+bool smtp_wishes_may_raise_priority(const struct config_smtp *c, struct span account);
+void smtp_wishes_reply(struct smtp *sm); /* 250 to MAIL */
+/* The time by which it must be there has passed. */
+bool smtp_wishes_is_over(const struct smtp_transaction *t);
+
+/* ---- etrn.c --------------------------------------------------------------------------------------------------- */
+
+bool smtp_may_etrn(const struct smtp *sm);
+enum next smtp_etrn(struct smtp *sm, struct span args);
 
 /* ---- xclient.c ------------------------------------------------------------------------------------------------ */
 

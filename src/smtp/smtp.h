@@ -10,8 +10,8 @@
  *   queue_in_protocol         role relay, channels    into the durable queue; accepts anything, its only callers are
  * our own
  *
- * Between our own roles (peers that came through a channel) XTRACE=<id> of MAIL hands on the message's trace id, so that
- * one id names the message in the log lines of every role.
+ * Between our own roles (peers that came through a channel) XTRACE=<id> of MAIL hands on the message's trace id, so
+ * that one id names the message in the log lines of every role.
  */
 #pragma once
 #include "auth/handover.h"
@@ -19,6 +19,7 @@
 #include "queue/queue.h"
 #include "store/mail_app.h"
 #include "sys/config_rates.h"
+#include "sys/config_smtp.h"
 #include "text/ip_set.h"
 
 struct rate;
@@ -32,6 +33,7 @@ struct mx_app {
     _Atomic(const struct ip_set *) xclient; /* who may say XCLIENT; NULL: nobody */
     struct rate *came;                      /* policy/rate.h: what addresses have had */
     _Atomic(const struct config_rates *) rates; /* NULL: no limits */
+    _Atomic(const struct config_smtp *) settings;
 };
 extern const struct protocol smtp_mx_protocol;
 

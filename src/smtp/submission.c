@@ -5,6 +5,7 @@
  * Mail for our own addresses goes straight to their mailboxes, all other mail to relay's queue; both are on disk before
  * 250.
  */
+#include <stdatomic.h>
 #include "base/mem.h"
 #include "smtp/deliver.h"
 #include "smtp/rates.h"
@@ -55,6 +56,12 @@ static bool submission_sender(struct smtp *sm)
     enum status st = route_may_send_as(app->directory, &t->arena, span_cstr(sm->account), &t->mail.from,
                                        app->subaddress_separator, &may, &err);
     return submission_sender_answer(sm, st, may, &err);
+}
+
+static bool submission_may_raise_priority(const struct smtp *sm)
+{
+    const struct config_smtp *settings = atomic_load(&app_of(sm->session)->settings);
+    return settings && smtp_wishes_may_raise_priority(settings, span_cstr(sm->account));
 }
 
 /* An outside address is its own one target. */
@@ -168,6 +175,7 @@ const struct smtp_mode smtp_mode_submission = {
     .greeting = "ESMTP",
     .hostname = submission_hostname,
     .message_size_max = submission_size_max,
+    .may_raise_priority = submission_may_raise_priority,
     .sender = submission_sender,
     .recipient = submission_recipient,
     .message = submission_message,

@@ -20,11 +20,14 @@ static enum status tell(const struct delivery *d, const struct success *list, si
     AUTO_ARENA a = ARENA_INIT;
     AUTO_STRBUF header = STRBUF_INIT, text = STRBUF_INIT;
     const struct smtp_transaction *t = d->session->transaction;
-    struct queue_message about = {
-        .sender = t->from,
-        .trace = span_cstr(t->trace),
-        .queued_at = t->mail_at,
-        .wishes = {.ret = QUEUE_RET_HDRS, .is_smtputf8 = t->mail.is_smtputf8, .envid = t->mail.envid}};
+    struct queue_message about = {.sender = t->from,
+                                  .trace = span_cstr(t->trace),
+                                  .queued_at = t->mail_at,
+                                  .wishes = {.ret = QUEUE_RET_HDRS,
+                                             .is_smtputf8 = t->mail.is_smtputf8,
+                                             .by = (enum queue_by)t->mail.by,
+                                             .deliver_by = t->mail_at + t->mail.by_seconds,
+                                             .envid = t->mail.envid}};
     struct dsn_recipient *told = arena_array(&a, count, sizeof *told);
     for (size_t i = 0; i < count; i++) /* RFC 3461 §5.2.7.4: where an alias leads is not the sender's business */
         told[i] =

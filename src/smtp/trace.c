@@ -84,6 +84,8 @@ void received_write(const struct smtp *sm, struct strbuf *out)
         strbuf_addf(out, "\r\n\t(%s %s)", peer->tls_version, peer->tls_cipher);
     if (t->count == 1) /* RFC 5321 §7.2: of several recipients none is told of the others */
         strbuf_addf(out, "\r\n\tfor <%.*s>", SPAN_ARG(t->recipients[0].text));
+    if (t->mail.priority) /* RFC 6710 §4.1 */
+        strbuf_addf(out, "\r\n\tPRIORITY %d", t->mail.priority);
     strbuf_add(out, SPAN("; "));
     date_write_rfc5322(clock_wall_ms() / 1000, 0, out);
     strbuf_add(out, SPAN("\r\n"));

@@ -12,6 +12,7 @@
 #include "sys/config_local.h"
 #include "sys/config_quota.h"
 #include "sys/config_rates.h"
+#include "sys/config_smtp.h"
 
 struct rate;
 
@@ -29,6 +30,7 @@ struct mail_app {
     int relay_channel;                /* SMTP into relay's queue; -1: none */
     const char *subaddress_separator; /* "" off */
     uint8_t srs_key[32];              /* policy/srs.h: senders of forwarded mail */
+    _Atomic(const struct config_smtp *) settings;
     _Atomic uint64_t message_size_max;
     _Atomic uint32_t messages_per_command;      /* of IMAP (RFC 9738); 0: any number */
     struct rate *sent; /* policy/rate.h: what accounts have sent */

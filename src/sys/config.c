@@ -291,6 +291,8 @@ static const struct config_key keys[] = {
     {"proxy", "protocol", read_networks, true, SET_PROXIES},
     {"proxy", "xclient", read_networks, true, SET_XCLIENT},
     {"smtp", "subaddress_separator", read_separator, false, 0},
+    {"smtp", "etrn", config_smtp_etrn, true, 0},
+    {"smtp", "priority", config_smtp_priority, true, 0},
     {"local", "domain", config_local_key, false, LOCAL_DOMAIN},
     {"local", "trusted", config_local_key, true, LOCAL_TRUSTED},
     {"local", "senders", config_local_key, true, LOCAL_SENDERS},

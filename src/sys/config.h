@@ -11,6 +11,7 @@
 #include "sys/config_rates.h"
 #include "sys/config_relay.h"
 #include "sys/config_trace.h"
+#include "sys/config_smtp.h"
 #include "text/ip_set.h"
 
 enum listen_service {
@@ -29,8 +30,8 @@ extern const char *const service_names[SERVICE_COUNT]; /* "smtp", "submission", 
 
 struct listen_address {
     enum listen_service service;
-    const char *text;      /* as written: "127.0.0.1:2525", "[::1]:25", "/run/lmtp.sock" */
-    const char *host;      /* NULL for a Unix path */
+    const char *text; /* as written: "127.0.0.1:2525", "[::1]:25", "/run/lmtp.sock" */
+    const char *host; /* NULL for a Unix path */
     uint16_t port;
     const char *unix_path; /* NULL for TCP */
 };
@@ -41,8 +42,8 @@ struct config {
     const char *hostname;
     const char *comment; /* what IMAP says of the server; NULL: nothing */
     const char *contact; /* a URI: mailto:, tel:, https:; NULL: nothing */
-    const char *data;      /* absolute */
-    const char *user;      /* default "tassis" */
+    const char *data;    /* absolute */
+    const char *user;    /* default "tassis" */
     /* [listen] */
     struct listen_address *listen;
     size_t listen_count;
@@ -54,11 +55,11 @@ struct config {
     /* [auth] */
     bool is_loopback_plaintext_allowed; /* plaintext = loopback */
     /* [limits] */
-    uint64_t message_size;              /* octets, default 50M */
-    uint32_t sessions_per_address;      /* default 100 */
-    uint32_t sessions_per_account;      /* default 100 */
-    uint32_t messages_per_command;      /* of IMAP; default 0, no limit */
-    uint32_t messages_per_save;         /* of IMAP's COPY and APPEND; default 0, no limit */
+    uint64_t message_size;         /* octets, default 50M */
+    uint32_t sessions_per_address; /* default 100 */
+    uint32_t sessions_per_account; /* default 100 */
+    uint32_t messages_per_command; /* of IMAP; default 0, no limit */
+    uint32_t messages_per_save;    /* of IMAP's COPY and APPEND; default 0, no limit */
     /* [quota] */
     struct config_quota quota;
     /* [rates] */
@@ -67,7 +68,8 @@ struct config {
     struct ip_set proxies; /* protocol: whose connections begin with a PROXY header */
     struct ip_set xclient; /* who may say XCLIENT on port 25 */
     /* [smtp] */
-    const char *subaddress_separator;   /* default "+"; empty: off */
+    const char *subaddress_separator; /* default "+"; empty: off */
+    struct config_smtp smtp;
     /* [local] */
     struct config_local local;
     /* [trace] */

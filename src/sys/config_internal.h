@@ -55,6 +55,9 @@ enum quota_key {
     QUOTA_KEY_WHEN_FULL,
     QUOTA_KEY_ADMINISTRATORS
 };
+/* config_smtp.c */
+enum status config_smtp_etrn(struct reader *r, const struct config_key *k, const char *value);
+enum status config_smtp_priority(struct reader *r, const struct config_key *k, const char *value);
 
 /* config_trace.c */
 void config_trace_defaults(struct config *c);

@@ -8,6 +8,19 @@ static void check_path(const struct mailbox_address *m)
     CHECK(m->local_part.len == 0 || !memchr(m->local_part.p, '\n', m->local_part.len));
 }
 
+/* What a parameter may be is what comes out of encoding it again. */
+static void check_unitext(struct arena *a, struct span text)
+{
+    struct span plain, again;
+    AUTO_STRBUF encoded = STRBUF_INIT;
+    if (!unitext_decode(a, text, &plain))
+        return;
+    unitext_encode(plain, &encoded);
+    CHECK(unitext_decode(a, strbuf_span(&encoded), &again) && span_eq(again, plain));
+    for (size_t i = 0; i < encoded.len; i++)
+        CHECK(encoded.p[i] > ' ' && encoded.p[i] < 0x7f && encoded.p[i] != '+' && encoded.p[i] != '=');
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct span verb, args;
@@ -26,6 +39,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (smtp_rcpt_parse(&a, args, i ? SMTP_PARAMS_ALL : 0, i, &to, &err) == SMTP_FINE) {
             check_path(&to.to);
             CHECK(to.to.local_part.len || to.to.domain.len);
+            struct span address = to.orcpt, type;
+            if (span_cut(&address, ';', &type))
+                check_unitext(&a, address);
         }
     }
     (void)smtp_hello_is_valid(args);

@@ -472,6 +472,90 @@ static void routes_name_destinations(void **state)
     assert_false(outbound_parse(&c, SPAN("#gone"), &domain, &route));
 }
 
+static uint64_t add_held(struct queue *q, const char *address, const char *destination, int64_t hold_until)
+{
+    struct err err;
+    uint64_t id = 0;
+    struct queue_to to = {.address = span_cstr(address), .destination = span_cstr(destination)};
+    struct queue_envelope e = {.sender = SPAN("alice@example.test"), .to = &to, .to_count = 1, .trace = SPAN("t1"),
+                               .wishes = {.hold_until = hold_until}, .first_deadline_at = hold_until + 500};
+    assert_int_equal(queue_add(q, &e, SPAN("x"), &id, &err), ST_OK);
+    return id;
+}
+
+/* RFC 4865: neither a push nor a node's wish sends what its sender holds back; a release does. */
+static void the_senders_time_is_kept_until_a_release(void **state)
+{
+    (void)state;
+    struct err err;
+    size_t count;
+    AUTO_ARENA a = ARENA_INIT;
+    struct queue_message *list, m;
+    clock_fake(1000000, 0);
+    struct queue *q = open_queue();
+    uint64_t id = add_held(q, "bob@one.test", "one.test", 5000);
+    assert_int_equal(due(q, &a, "one.test", 4999, &list), 0);
+    assert_int_equal(queue_act(q, &(struct queue_filter){0}, QUEUE_RETRY, &count, &err), ST_OK);
+    assert_int_equal(queue_run(q, QUEUE_RUN_DOMAIN, SPAN("one.test"), SPAN("one.test"), &count, &err), ST_OK);
+    assert_int_equal(count, 0);
+    assert_int_equal(due(q, &a, "one.test", 4999, &list), 0);
+    assert_int_equal(queue_act(q, &(struct queue_filter){.id = id}, QUEUE_RELEASE, &count, &err), ST_OK);
+    assert_int_equal(due(q, &a, "one.test", 1000, &list), 1);
+    assert_int_equal(queue_get(q, &a, id, &m, &err), ST_OK);
+    assert_int_equal(m.wishes.hold_until, 1000);
+    assert_int_equal(m.deadline_at, 1500);
+    assert_int_equal(queue_act(q, &(struct queue_filter){.id = id}, QUEUE_RELEASE, &count, &err), ST_OK); /* no further */
+    assert_int_equal(queue_get(q, &a, id, &m, &err), ST_OK);
+    assert_int_equal(m.deadline_at, 1500);
+    queue_free(&q);
+}
+
+static bool is_due(struct queue *q, const char *destination)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    struct queue_message *list;
+    return due(q, &a, destination, 1000, &list) > 0;
+}
+
+/* RFC 1985: which destinations a node's name means. */
+static void a_node_gets_what_waits_for_it(void **state)
+{
+    (void)state;
+    static const char *const all[] = {"one.test", "a.one.test", "one.test#slow", "#hub", "xone.test", "two.test#slow"};
+    static const struct {
+        enum queue_run_kind kind;
+        const char *name, *also, *due;
+        size_t count;
+    } rows[] = {
+        {QUEUE_RUN_DOMAIN, "one.test", "one.test", "one.test one.test#slow ", 2},
+        {QUEUE_RUN_DOMAIN, "one.test", "#hub", "one.test one.test#slow #hub ", 3},
+        {QUEUE_RUN_DOMAIN, "three.test", "#hub", "", 0}, /* the hub's is another domain's */
+        {QUEUE_RUN_BELOW, "one.test", "", "one.test a.one.test one.test#slow ", 3},
+        {QUEUE_RUN_ROUTE, "slow", "", "one.test#slow two.test#slow ", 2},
+        {QUEUE_RUN_ROUTE, "hub", "", "#hub ", 1},
+        {QUEUE_RUN_DOMAIN, "%", "%", "", 0},
+    };
+    clock_fake(1000000, 0);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct err err;
+        size_t count = 99;
+        struct queue *q = open_queue();
+        for (size_t k = 0; k < 6; k++) {
+            uint64_t id = add_held(q, "Bob@One.test", all[k], 0);
+            settle(q, id << 16, QUEUE_WAITING, 9000, "451 later");
+        }
+        assert_int_equal(queue_run(q, rows[i].kind, span_cstr(rows[i].name), span_cstr(rows[i].also), &count, &err), ST_OK);
+        AUTO_STRBUF found = STRBUF_INIT;
+        for (size_t k = 0; k < 6; k++)
+            if (is_due(q, all[k]))
+                strbuf_addf(&found, "%s ", all[k]);
+        assert_string_equal(strbuf_cstr(&found), rows[i].due);
+        assert_int_equal(count, rows[i].count);
+        assert_int_equal(queue_act(q, &(struct queue_filter){0}, QUEUE_DROP, &count, &err), ST_OK);
+        queue_free(&q);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -486,6 +570,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(deadlines_come_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(filters_say_which, setup, teardown),
         cmocka_unit_test_setup_teardown(held_ones_wait_for_release, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_senders_time_is_kept_until_a_release, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_node_gets_what_waits_for_it, setup, teardown),
         cmocka_unit_test_setup_teardown(dropping_and_retrying_what_is_not_there_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(threads_share_transactions, setup, teardown),
         cmocka_unit_test_setup_teardown(older_files_are_brought_up, setup, teardown),

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "base/clock.h"
 #include "relay/attempt.h"
+#include "relay/prepare.h"
 
 /* A peer that has said all it will say, in pieces of `step` octets. */
 struct script {
@@ -151,7 +153,8 @@ static void what_cannot_go_there(void **state)
         {{.is_smtputf8 = true}, PIPELINE, "b\xc3\xbc@x.test", "S: x\r\n\r\n", "553 5.6.7"},
         {{.is_smtputf8 = true}, PIPELINE, "a@x.test", "S: \xc3\xbc\r\n\r\n", "553 5.6.7"},
         {{.is_tls_required = true}, "250-x\r\n250 REQUIRETLS\r\n", "a@x.test", "S: x\r\n\r\n", "550 5.7.30"},
-        {{.by = QUEUE_BY_RETURN, .deliver_by = 1}, PIPELINE, "a@x.test", "S: x\r\n\r\n", "550 5.3.3"},
+        {{.by = QUEUE_BY_RETURN, .deliver_by = INT32_MAX * 2LL}, PIPELINE, "a@x.test", "S: x\r\n\r\n", "550 5.3.3"},
+        {{.by = QUEUE_BY_RETURN, .deliver_by = 1}, "250-x\r\n250 DELIVERBY\r\n", "a@x.test", "S: x\r\n\r\n", "554 5.4.7"},
         {{0}, "250-x\r\n250 SIZE 5\r\n", "a@x.test", "S: x\r\n\r\n", "552 5.3.4"},
         {{.body = QUEUE_8BITMIME}, PIPELINE, "a@x.test", "S: \xc3\xbc\r\n\r\n", "554 5.6.3"},
     };
@@ -164,6 +167,8 @@ static void what_cannot_go_there(void **state)
         assert_int_equal(attempt_run(l, &settings, &m, span_cstr(refusals[i].body), &v), ATTEMPT_GOOD);
         if (v.state != QUEUE_FAILED || !span_starts(span_cstr(v.reply), span_cstr(refusals[i].code)) || s.sent.len)
             fail_msg("row %zu: %d \"%s\" %s", i, v.state, v.reply, strbuf_cstr(&s.sent));
+        l->messages = 1; /* a link that was used before does not decide that */
+        assert_int_equal(attempt_run(l, &settings, &m, span_cstr(refusals[i].body), &v), ATTEMPT_STALE);
         link_close(&l, false);
         strbuf_free(&s.sent);
     }
@@ -186,12 +191,107 @@ static void wishes_are_handed_on_to_who_knows_them(void **state)
     strbuf_free(&s.sent);
 }
 
+/* Without PIPELINING as with it: the same MAIL. */
+static void all_wishes_are_in_every_form_of_the_envelope(void **state)
+{
+    (void)state;
+    static const char *const ehlos[] = {
+        "250-x\r\n250-DSN\r\n250-DELIVERBY\r\n250-REQUIRETLS\r\n250 MT-PRIORITY\r\n",
+        "250-x\r\n250-DSN\r\n250-DELIVERBY\r\n250-PIPELINING\r\n250-REQUIRETLS\r\n250 MT-PRIORITY\r\n",
+    };
+    clock_fake(1000000, 0);
+    for (size_t i = 0; i < 2; i++) {
+        struct script s = {.replies = "250 a\r\n250 b\r\n354 go\r\n250 ok\r\n", .step = 100};
+        struct queue_recipient to = {.address = SPAN("b@one.test"), .orcpt = SPAN("utf-8;b\xc3\xbc@one.test")};
+        struct queue_message m = {.sender = SPAN("a@x.test"), .recipients = &to, .recipient_count = 1, .trace = SPAN("t"),
+                                  .wishes = {.by = QUEUE_BY_NOTIFY, .deliver_by = 1090, .is_by_traced = true, .priority = 4}};
+        struct verdict v;
+        struct link *l = link_to(&s, ehlos[i]);
+        assert_int_equal(attempt_run(l, &settings, &m, SPAN("S: x\r\n\r\n"), &v), ATTEMPT_GOOD);
+        assert_true(v.is_by_done);
+        if (!span_starts(strbuf_span(&s.sent), SPAN("MAIL FROM:<a@x.test> BY=90;NT MT-PRIORITY=4\r\n"
+                                                    "RCPT TO:<b@one.test> ORCPT=utf-8;b\\x{FC}@one.test\r\n")))
+            fail_msg("%zu: %s", i, strbuf_cstr(&s.sent));
+        link_close(&l, false);
+        strbuf_free(&s.sent);
+    }
+    clock_unfake();
+}
+
+/* RFC 8689 §5: a report of a message that required TLS goes on without it, with the parameter where it is known. */
+static void reports_are_not_lost_for_want_of_requiretls(void **state)
+{
+    (void)state;
+    struct script s = {.replies = "250 a\r\n250 b\r\n354 go\r\n250 ok\r\n", .step = 100};
+    struct queue_recipient to = {.address = SPAN("b@one.test")};
+    struct queue_message m = {.sender = SPAN(""), .recipients = &to, .recipient_count = 1, .wishes = {.is_tls_required = true}};
+    struct verdict v;
+    struct link *l = link_to(&s, PIPELINE);
+    assert_int_equal(attempt_run(l, &settings, &m, SPAN("S: x\r\n\r\n"), &v), ATTEMPT_GOOD);
+    assert_int_equal(v.state, QUEUE_DELIVERED);
+    link_close(&l, false);
+    strbuf_free(&s.sent);
+}
+
+/* RFC 9422. */
+static void limits_of_the_peer(void **state)
+{
+    (void)state;
+    struct script s = {.replies = "250 a\r\n250 b\r\n354 go\r\n250 ok\r\n", .step = 100};
+    struct link *l = link_to(&s, "250-x\r\n250 LIMITS RCPTMAX=20 MAILMAX=1 FOO RCPTDOMAINMAX=2 BAR=x RCPTMAX=y\r\n");
+    assert_int_equal(link_messages_max(l), 1);
+    assert_int_equal(link_recipients_max(l), 20);
+    assert_true(link_takes_domain(l, SPAN("one.test")) && link_takes_domain(l, SPAN("two.test")));
+    assert_false(link_takes_domain(l, SPAN("three.test")));
+    assert_true(link_takes_domain(l, SPAN("ONE.test")));
+    struct queue_recipient to = {.address = SPAN("b@one.test")};
+    struct queue_message m = {.sender = SPAN("a@x.test"), .recipients = &to, .recipient_count = 1};
+    struct verdict v;
+    assert_int_equal(attempt_run(l, &settings, &m, SPAN("S: x\r\n\r\n"), &v), ATTEMPT_OVER); /* no second MAIL */
+    assert_int_equal(v.state, QUEUE_DELIVERED);
+    link_close(&l, false);
+    strbuf_free(&s.sent);
+    s = (struct script){.replies = "", .step = 100};
+    l = link_to(&s, PIPELINE);
+    assert_int_equal(link_messages_max(l), LINK_MESSAGES_MAX);
+    assert_int_equal(link_recipients_max(l), 0);
+    assert_true(link_takes_domain(l, SPAN("any.test")));
+    link_close(&l, false);
+    strbuf_free(&s.sent);
+}
+
+/* RFC 8689 §4.1. */
+static void what_a_message_says_of_tls(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sender, *body;
+        bool is_required;
+        enum tls_wish wish;
+    } cases[] = {
+        {"a@x.test", "S: x\r\n\r\nTLS-Required: No\r\n", false, TLS_WISH_NONE},
+        {"a@x.test", "S: x\r\nTLS-Required: No\r\n\r\n", false, TLS_WISH_WAIVED},
+        {"a@x.test", "tls-required:\r\n no\r\nS: x\r\n\r\n", false, TLS_WISH_WAIVED},
+        {"a@x.test", "TLS-Required: Yes\r\n\r\n", false, TLS_WISH_NONE},
+        {"a@x.test", "TLS-Required: No\r\n\r\n", true, TLS_WISH_REQUIRED},
+        {"", "S: x\r\n\r\n", true, TLS_WISH_NONE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct queue_message m = {.sender = span_cstr(cases[i].sender), .wishes = {.is_tls_required = cases[i].is_required}};
+        assert_int_equal(prepare_tls_wish(&m, span_cstr(cases[i].body)), cases[i].wish);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scripts),
         cmocka_unit_test(what_cannot_go_there),
         cmocka_unit_test(wishes_are_handed_on_to_who_knows_them),
+        cmocka_unit_test(all_wishes_are_in_every_form_of_the_envelope),
+        cmocka_unit_test(reports_are_not_lost_for_want_of_requiretls),
+        cmocka_unit_test(limits_of_the_peer),
+        cmocka_unit_test(what_a_message_says_of_tls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@ struct fake_mail {
     char to[128]; /* the account, or the recipients joined by spaces */
     char from[128];
     char trace[64];
+    struct queue_wishes wishes; /* of a queued one; envid is not kept */
     char asked[256]; /* of a queued one, for each recipient: "NOTIFY;ORCPT", joined by spaces */
     struct strbuf text;
 };
@@ -21,6 +22,7 @@ extern const char *fake_broken_account; /* store_begin() of this one fails tempo
 extern const char *fake_full_account;   /* has room for a message of fake_room octets */
 extern uint64_t fake_room;
 extern bool fake_queue_is_broken;
+extern char fake_run[128]; /* the last queue_run(): "KIND name destination"; it finds two messages for "one.test" */
 extern bool fake_may_login;
 extern char fake_handed_tag[64];
 extern size_t fake_handed_unread;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include "base/clock.h"
 #include "base/strbuf.h"
 #include "policy/rate.h"
 #include "smtp/session.h"
@@ -72,6 +73,7 @@ static void check_codes(const struct protocol *p, void *app, const char *peer, c
 #define QUEUE(script, want) check_codes(&queue_in_protocol, &relay_app, "", script, want)
 #define GATE(script, want)  check_codes(&submission_gate_protocol, &gate_app, "192.0.2.1", script, want)
 #define LMTP(script, want)  check_codes(&lmtp_protocol, &mail_app, "", script, want)
+#define MX(script, want)    check_codes(&smtp_mx_protocol, &mx_app, "192.0.2.9", script, want)
 
 #define HELLO    "EHLO client.example.test\r\n"
 #define ENVELOPE HELLO "MAIL FROM:<a@example.test>\r\nRCPT TO:<b@outside.test>\r\n"
@@ -617,6 +619,190 @@ static void test_rates_of_addresses(void **state)
     mx_app.rates = NULL;
 }
 
+static void submission_open(struct session *s);
+
+/* What a door announces; tls: over TLS. Names only. */
+static void capabilities_are(const struct protocol *p, void *app, const char *peer, bool tls, const char *hello, const char *want)
+{
+    struct session s;
+    fake_reset();
+    fake_open(&s, p, app, peer);
+    s.is_tls = tls;
+    strbuf_clear(&s.out);
+    fake_put(&s, span_cstr(hello), 0);
+    AUTO_STRBUF names = STRBUF_INIT;
+    struct span rest = strbuf_span(&s.out), line, name;
+    span_cut(&rest, '\n', &line); /* the host's name */
+    while (rest.len) {
+        span_cut(&rest, '\n', &line);
+        line = span_skip(span_trim(line), 4);
+        span_cut(&line, ' ', &name);
+        strbuf_addf(&names, "%.*s ", SPAN_ARG(name));
+    }
+    assert_string_equal(strbuf_cstr(&names), want);
+    fake_close(&s);
+}
+
+static void test_capabilities(void **state)
+{
+    (void)state;
+#define PLAIN "PIPELINING SIZE ENHANCEDSTATUSCODES 8BITMIME SMTPUTF8 CHUNKING BINARYMIME DSN "
+    capabilities_are(&smtp_mx_protocol, &mx_app, "192.0.2.9", false, HELLO, PLAIN "DELIVERBY MT-PRIORITY LIMITS ");
+    capabilities_are(&smtp_mx_protocol, &mx_app, "192.0.2.9", true, HELLO, PLAIN "REQUIRETLS DELIVERBY MT-PRIORITY LIMITS ");
+    capabilities_are(&submission_gate_protocol, &gate_app, "192.0.2.9", true, HELLO,
+                     "PIPELINING SIZE AUTH ENHANCEDSTATUSCODES 8BITMIME SMTPUTF8 CHUNKING BINARYMIME BURL DSN REQUIRETLS FUTURERELEASE "
+                     "DELIVERBY MT-PRIORITY LIMITS ETRN ");
+    capabilities_are(&lmtp_protocol, &mail_app, "192.0.2.9", false, LHLO, PLAIN "DELIVERBY MT-PRIORITY LIMITS ");
+    capabilities_are(&lmtp_protocol, &mail_app, "", false, LHLO, PLAIN "REQUIRETLS DELIVERBY MT-PRIORITY LIMITS ETRN XTRACE ");
+    capabilities_are(&queue_in_protocol, &relay_app, "", false, HELLO,
+                     PLAIN "REQUIRETLS FUTURERELEASE DELIVERBY MT-PRIORITY LIMITS ETRN XTRACE ");
+    capabilities_are(&smtp_mx_protocol, &mx_app, "192.0.2.9", true, "HELO x\r\n", "");
+    /* What is not announced is not known (RFC 5321 §4.1.1.11): REQUIRETLS without TLS, HOLDFOR on port 25. */
+    check_codes(&lmtp_protocol, &mail_app, "192.0.2.9",
+                LHLO "MAIL FROM:<> REQUIRETLS\r\nMAIL FROM:<> HOLDFOR=5\r\nMAIL FROM:<> XTRACE=a\r\n", "220 250 555 555 555");
+    LMTP(LHLO "MAIL FROM:<> REQUIRETLS\r\n", "220 250 250");
+}
+
+/* RFC 4865: what is held goes to the queue, whoever it is for, and comes back when it is time. */
+static void test_future_release(void **state)
+{
+    (void)state;
+    clock_fake(1769860800000, 0); /* 2026-01-31 12:00 UTC */
+    mail_app.relay_channel = fake_service_start(&queue_in_protocol, &relay_app);
+    struct session s;
+    submission_open(&s);
+    fake_put(&s, SPAN("MAIL FROM:<alice@example.test> HOLDFOR=2592001\r\nMAIL FROM:<alice@example.test> HOLDUNTIL=2027-01-31T12:00:00Z\r\n"
+                      "MAIL FROM:<alice@example.test> HOLDFOR=0\r\nMAIL FROM:<alice@example.test> HOLDFOR=5 HOLDUNTIL=2026-01-31T13:00:00Z\r\n"
+                      "MAIL FROM:<alice@example.test> HOLDFOR=100 BY=100;R\r\n"
+                      "MAIL FROM:<alice@example.test> HOLDFOR=3600\r\nRCPT TO:<bob+later@example.test>\r\nRCPT TO:<c@outside.test>\r\n" TEXT), 7);
+    AUTO_STRBUF codes = STRBUF_INIT;
+    codes_of(strbuf_span(&s.out), &codes);
+    assert_string_equal(strbuf_cstr(&codes), "235 501 501 501 501 501 250 250 250 354 250");
+    assert_int_equal(fake_delivered_count, 0);
+    assert_int_equal(fake_queued_count, 1);
+    assert_string_equal(fake_queued[0].to, "bob+later@example.test c@outside.test");
+    assert_int_equal(fake_queued[0].wishes.hold_until, 1769860800 + 3600);
+    fake_put(&s, SPAN("MAIL FROM:<alice@example.test> HOLDUNTIL=2026-01-31T11:59:59Z\r\nRCPT TO:<bob@example.test>\r\n" TEXT), 0);
+    assert_int_equal(fake_delivered_count, 1); /* that time has come */
+    fake_close(&s);
+    fake_service_stop();
+    mail_app.relay_channel = -1;
+    clock_unfake();
+}
+
+/* RFC 6710 §4.1: who may have a priority above that of other mail. */
+static void test_priority(void **state)
+{
+    (void)state;
+    struct span accounts[] = {SPAN("alice@example.test")};
+    struct config_smtp settings = {.priority_accounts = accounts, .priority_account_count = 1};
+    mail_app.relay_channel = fake_service_start(&queue_in_protocol, &relay_app);
+    static const struct {
+        bool may;
+        const char *said, *reply;
+        int priority;
+    } rows[] = {
+        {false, "3", "250 2.3.6 0 is the priority it has here\r\n", 0},
+        {false, "-3", "250 2.1.0 Sender ok\r\n", -3},
+        {true, "3", "250 2.1.0 Sender ok\r\n", 3},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct session s;
+        submission_open(&s);
+        mail_app.settings = rows[i].may ? &settings : NULL;
+        AUTO_STRBUF script = STRBUF_INIT;
+        strbuf_addf(&script, "MAIL FROM:<alice@example.test> MT-PRIORITY=%s\r\nRCPT TO:<c@outside.test>\r\n" TEXT, rows[i].said);
+        fake_put(&s, strbuf_span(&script), 0);
+        assert_true(span_find(strbuf_span(&s.out), span_cstr(rows[i].reply), 0) != SPAN_NPOS);
+        assert_int_equal(fake_queued[0].wishes.priority, rows[i].priority);
+        fake_close(&s);
+    }
+    mail_app.settings = NULL;
+    settings.priority_accounts[0] = SPAN("example.test"); /* a domain: all of its accounts */
+    assert_true(smtp_wishes_may_raise_priority(&settings, SPAN("bob@example.test")));
+    assert_false(smtp_wishes_may_raise_priority(&settings, SPAN("bob@an.example.test")));
+    fake_service_stop();
+    mail_app.relay_channel = -1;
+}
+
+/* RFC 2852: what is left of the time goes on; where none is left there is nothing to do. */
+static void test_deliver_by(void **state)
+{
+    (void)state;
+    clock_fake(1000000000, 0);
+    mail_app.relay_channel = fake_service_start(&queue_in_protocol, &relay_app);
+    struct session s;
+    submission_open(&s);
+    fake_put(&s, SPAN("MAIL FROM:<alice@example.test> BY=90;NT\r\nRCPT TO:<c@outside.test>\r\nDATA\r\nSubject: x\r\n"), 0);
+    clock_fake(1000010000, 0);
+    fake_put(&s, SPAN("\r\nhello\r\n.\r\n"), 0);
+    assert_int_equal(fake_queued[0].wishes.by, QUEUE_BY_NOTIFY);
+    assert_true(fake_queued[0].wishes.is_by_traced);
+    assert_int_equal(fake_queued[0].wishes.deliver_by, 1000090);
+    fake_put(&s, SPAN("MAIL FROM:<alice@example.test> BY=5;R\r\nRCPT TO:<c@outside.test>\r\nDATA\r\nSubject: x\r\n"), 0);
+    clock_fake(1000016000, 0);
+    fake_put(&s, SPAN("\r\nhello\r\n.\r\n"), 0);
+    assert_true(span_ends(strbuf_span(&s.out), SPAN("554 5.4.7 The time by which it must be there is over\r\n")));
+    assert_int_equal(fake_queued_count, 1);
+    fake_close(&s);
+    fake_service_stop();
+    mail_app.relay_channel = -1;
+    clock_unfake();
+}
+
+/* RFC 1985: from port 25 by `mail` to the queue. */
+static void test_etrn(void **state)
+{
+    (void)state;
+    static struct ip_net net = {{IP_V4, {192, 0, 2, 0}}, 24};
+    static const struct config_smtp settings = {.etrn = {&net, 1}};
+    mail_app.relay_channel = fake_service_start(&queue_in_protocol, &relay_app);
+    mx_app.mail = smtp_pool_new(fake_service_start(&lmtp_protocol, &mail_app), mx_app.hostname, true);
+    QUEUE("ETRN one.test\r\n" HELLO "ETRN one.test\r\nETRN two.test\r\nETRN\r\nETRN a b\r\nETRN #\r\nETRN @\r\nETRN #a%b\r\n"
+          "MAIL FROM:<>\r\nETRN one.test\r\n", "220 503 250 253 251 501 501 501 501 501 250 503");
+    MX(HELLO "ETRN one.test\r\n", "220 250 459");
+    mx_app.settings = &settings;
+    wakes = 0;
+    MX(HELLO "ETRN One.TEST\r\nETRN @one.test\r\nETRN two.test\r\nETRN #slow-lane\r\nETRN ..\r\n", "220 250 253 253 251 251 501");
+    assert_true(wakes > 0);
+    assert_string_equal(fake_run, "2 slow-lane ");
+    MX(HELLO "ETRN @One.test\r\n", "220 250 253");
+    assert_string_equal(fake_run, "1 one.test one.test");
+    check_codes(&smtp_mx_protocol, &mx_app, "198.51.100.1", HELLO "ETRN one.test\r\n", "220 250 459");
+    check_codes(&lmtp_protocol, &mail_app, "192.0.2.1", LHLO "ETRN one.test\r\n", "220 250 459");
+    GATE(HELLO "ETRN one.test\r\n", "220 250 530");
+    struct session s;
+    submission_open(&s);
+    fake_put(&s, SPAN("ETRN one.test\r\n"), 0);
+    assert_true(span_ends(strbuf_span(&s.out), SPAN("253 2.0.0 OK, 2 pending messages for node one.test started\r\n")));
+    fake_queue_is_broken = true;
+    fake_put(&s, SPAN("ETRN one.test\r\n"), 0);
+    assert_true(span_ends(strbuf_span(&s.out), SPAN("458 4.3.0 Unable to queue messages for node one.test\r\n")));
+    fake_close(&s);
+    mx_app.settings = NULL;
+    smtp_pool_free(&mx_app.mail);
+    fake_service_stop();
+    mail_app.relay_channel = -1;
+}
+
+/* RFC 9422: what is announced is what is enforced. */
+static void test_transactions_are_limited(void **state)
+{
+    (void)state;
+    AUTO_STRBUF script = STRBUF_INIT;
+    strbuf_add_cstr(&script, LHLO);
+    for (size_t i = 0; i < SMTP_TRANSACTIONS_MAX + 1; i++)
+        strbuf_add_cstr(&script, "MAIL FROM:<>\r\nRSET\r\n");
+    struct session s;
+    talk(&s, &lmtp_protocol, &mail_app, "192.0.2.1", strbuf_cstr(&script), 0);
+    assert_true(s.is_closed);
+    assert_true(span_ends(strbuf_span(&s.out), SPAN("250 2.0.0 Ok\r\n421 4.7.0 Too many messages over one connection, open another\r\n")));
+    fake_close(&s);
+    talk(&s, &lmtp_protocol, &mail_app, "", strbuf_cstr(&script), 0); /* our own roles keep theirs */
+    assert_false(s.is_closed);
+    fake_close(&s);
+}
+
 static void submission_open(struct session *s)
 {
     static const struct protocol none = {.start = NULL};
@@ -832,6 +1018,12 @@ int main(void)
         cmocka_unit_test(test_full_accounts_are_known),
         cmocka_unit_test(test_rates_of_addresses),
         cmocka_unit_test(test_notifications),
+        cmocka_unit_test(test_capabilities),
+        cmocka_unit_test(test_future_release),
+        cmocka_unit_test(test_priority),
+        cmocka_unit_test(test_deliver_by),
+        cmocka_unit_test(test_etrn),
+        cmocka_unit_test(test_transactions_are_limited),
         cmocka_unit_test(test_submission),
         cmocka_unit_test(test_burl),
         cmocka_unit_test(test_burl_limits),

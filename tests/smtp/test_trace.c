@@ -61,6 +61,10 @@ static void test_received(void **state)
         strbuf_addf(&want, "Received: %s id t1%s; Sat, 31 Jan 2026 12:00:00 +0000\r\n", rows[i].want,
                     i % 2 ? "" : "\r\n\tfor <bob@example.test>");
         assert_string_equal(strbuf_cstr(&got), strbuf_cstr(&want));
+        t.mail.priority = -3; /* RFC 6710 §7 */
+        strbuf_clear(&got);
+        received_write(&sm, &got);
+        assert_true(span_find(strbuf_span(&got), SPAN("\r\n\tPRIORITY -3; Sat, "), 0) != SPAN_NPOS);
     }
     clock_unfake();
 }

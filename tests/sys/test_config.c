@@ -42,7 +42,9 @@ static void test_whole(void **state)
                                "sessions_per_address = 7\n"
                                "sessions_per_account = 0\n"
                                "[smtp]\n"
-                               "subaddress_separator =\n";
+                               "subaddress_separator =\n"
+                               "etrn = 192.0.2.0/24 ::1\n"
+                               "priority = 192.0.2.9 Alice@Example.TEST staff.example.test 2001:db8::/32\n";
     assert_int_equal(parse(text, &c), ST_OK);
     assert_string_equal(c->hostname, "mx.example.test");
     assert_string_equal(c->data, "/var/lib/tassis");
@@ -65,6 +67,12 @@ static void test_whole(void **state)
     assert_int_equal(c->sessions_per_address, 7);
     assert_int_equal(c->sessions_per_account, 0);
     assert_string_equal(c->subaddress_separator, "");
+    assert_true(ip_set_has_text(&c->smtp.etrn, SPAN("192.0.2.77")) && !ip_set_has_text(&c->smtp.etrn, SPAN("192.0.3.1")));
+    assert_true(ip_set_has_text(&c->smtp.priority_networks, SPAN("192.0.2.9")));
+    assert_true(ip_set_has_text(&c->smtp.priority_networks, SPAN("2001:db8::5")));
+    assert_int_equal(c->smtp.priority_account_count, 2);
+    assert_true(span_eq(c->smtp.priority_accounts[0], SPAN("alice@example.test")));
+    assert_true(span_eq(c->smtp.priority_accounts[1], SPAN("staff.example.test")));
     config_free(&c);
     assert_null(c);
 }
@@ -218,6 +226,10 @@ static void test_mistakes(void **state)
         {SERVER "[rates]\nexempt = here\n", "tassis.conf:5: "},
         {SERVER "[rates]\nexempt_accounts = @\n", "tassis.conf:5: "},
         {SERVER "[smtp]\nsubaddress_separator = @\n", "tassis.conf:5: "},
+        {SERVER "[smtp]\netrn = example.test\n", "tassis.conf:5: "},
+        {SERVER "[smtp]\npriority = @example.test\n", "tassis.conf:5: priority: '@example.test' is not"},
+        {SERVER "[smtp]\npriority = a@b@\n", "tassis.conf:5: "},
+        {SERVER "[smtp]\npriority = 192.0.2.0/33\n", "tassis.conf:5: "},
         {SERVER "[dns]\nresolver = 127.0.0.1\n", "tassis.conf:5: "},
         {"[route]\nhost = a.test\n", "a route's name is made of"},
         {"[route ]\nhost = a.test\n", "a route's name is made of"},
