@@ -323,6 +323,12 @@ static const struct config_key keys[] = {
     {"route", "source", config_route_key, false, ROUTE_SOURCE},
     {"route", "source6", config_route_key, false, ROUTE_SOURCE6},
     {"route", "hello", config_route_key, false, ROUTE_HELLO},
+    {"milter", "address", config_milter_key, false, MILTER_ADDRESS},
+    {"milter", "doors", config_milter_key, true, MILTER_DOORS},
+    {"milter", "fail", config_milter_key, false, MILTER_FAIL},
+    {"milter", "connect_timeout", config_milter_key, false, MILTER_CONNECT_TIMEOUT},
+    {"milter", "reply_timeout", config_milter_key, false, MILTER_REPLY_TIMEOUT},
+    {"milter", "message_timeout", config_milter_key, false, MILTER_MESSAGE_TIMEOUT},
 };
 enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
 _Static_assert(KEY_COUNT <= sizeof((struct reader *)0)->seen, "a row of the table has no place in `seen`");
@@ -380,6 +386,11 @@ static int take_key(void *ctx, const char *section, const char *name, const char
     const char *route = r->route, *kind = config_relay_section(r, section, &st);
     if (r->route != route)
         forget_seen(r, "route");
+    const char *milter = r->milter;
+    if (st == ST_OK)
+        kind = config_milter_section(r, kind, &st);
+    if (r->milter != milter)
+        forget_seen(r, "milter");
     const struct config_key *k = find_key(kind, name, &is_section_known);
     if (st != ST_OK)
         k = NULL;
@@ -414,7 +425,8 @@ static enum status check_whole(struct config *c, struct err *err)
     c->certificate_count = list_length(c->certificates);
     if (c->certificate_count != list_length(c->keys))
         return err_set(err, ST_SYNTAX, "[tls] needs as many keys as certificates");
-    return config_relay_check(c, err);
+    TRY(config_relay_check(c, err));
+    return config_milter_check(c, err);
 }
 
 static struct config *config_new(void)
@@ -433,6 +445,7 @@ static struct config *config_new(void)
     config_trace_defaults(c);
     config_rates_defaults(c);
     config_relay_defaults(c);
+    config_milter_defaults(c);
     return c;
 }
 

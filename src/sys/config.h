@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "sys/config_local.h"
+#include "sys/config_milter.h"
 #include "sys/config_quota.h"
 #include "sys/config_rates.h"
 #include "sys/config_relay.h"
@@ -76,6 +77,8 @@ struct config {
     struct config_trace trace;
     /* [relay], [route NAME] */
     struct config_relay relay;
+    /* [milter NAME] */
+    struct config_milters milters;
 };
 
 /* name is for messages ("tassis.conf"). base_dir: what relative paths are relative to (the config file's folder). */

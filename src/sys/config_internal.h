@@ -12,7 +12,8 @@ struct reader {
     unsigned line;
     bool is_continuation; /* this line is indented */
     bool is_failed;
-    const char *route; /* the [route NAME] section we are in */
+    const char *route;  /* the [route NAME] section we are in */
+    const char *milter; /* the [milter NAME] section */
     uint8_t seen[128]; /* rows of the table that had their key, in this section where there may be several */
 };
 
@@ -102,4 +103,21 @@ enum route_key {
     ROUTE_SOURCE,
     ROUTE_SOURCE6,
     ROUTE_HELLO
+};
+
+/* Above 0: "90s", "5m", "4h", "5d". */
+enum status config_positive_duration(struct reader *r, const struct config_key *k, const char *value, int64_t *seconds);
+
+/* config_milter.c, as config_relay.c */
+void config_milter_defaults(struct config *c);
+enum status config_milter_check(struct config *c, struct err *err);
+const char *config_milter_section(struct reader *r, const char *section, enum status *st);
+enum status config_milter_key(struct reader *r, const struct config_key *k, const char *value);
+enum milter_key {
+    MILTER_ADDRESS,
+    MILTER_DOORS,
+    MILTER_FAIL,
+    MILTER_CONNECT_TIMEOUT,
+    MILTER_REPLY_TIMEOUT,
+    MILTER_MESSAGE_TIMEOUT
 };

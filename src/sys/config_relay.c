@@ -76,7 +76,7 @@ enum status config_duration(struct reader *r, const struct config_key *k, const 
     return bad(r, k, value, "a time like 30s, 5m, 4h or 5d");
 }
 
-static enum status positive_duration(struct reader *r, const struct config_key *k, const char *value, int64_t *seconds)
+enum status config_positive_duration(struct reader *r, const struct config_key *k, const char *value, int64_t *seconds)
 {
     TRY(config_duration(r, k, value, seconds));
     return *seconds > 0 ? ST_OK : bad(r, k, value, "a time above 0");
@@ -126,19 +126,19 @@ enum status config_relay_key(struct reader *r, const struct config_key *k, const
         c->per_destination = (uint32_t)n;
         return ST_OK;
     case RELAY_RETRY_FIRST:
-        return positive_duration(r, k, value, &c->retry_first);
+        return config_positive_duration(r, k, value, &c->retry_first);
     case RELAY_RETRY_LONGEST:
-        return positive_duration(r, k, value, &c->retry_longest);
+        return config_positive_duration(r, k, value, &c->retry_longest);
     case RELAY_DELAY_WARNING:
         return config_duration(r, k, value, &c->delay_warning);
     case RELAY_EXPIRY:
-        return positive_duration(r, k, value, &c->expiry);
+        return config_positive_duration(r, k, value, &c->expiry);
     case RELAY_CONNECT_TIMEOUT:
-        TRY(positive_duration(r, k, value, &c->connect_ms));
+        TRY(config_positive_duration(r, k, value, &c->connect_ms));
         c->connect_ms *= 1000;
         return ST_OK;
     case RELAY_REPLY_TIMEOUT:
-        TRY(positive_duration(r, k, value, &c->reply_ms));
+        TRY(config_positive_duration(r, k, value, &c->reply_ms));
         c->reply_ms *= 1000;
         return ST_OK;
     case RELAY_CA:
