@@ -14,6 +14,7 @@
 #include "roles/users.h"
 #include "sys/file.h"
 #include "sys/trace_buffer.h"
+#include "smtp/filter.h"
 #include "smtp/smtp.h"
 #include "store/mail_app.h"
 #include "store/quota.h"
@@ -21,6 +22,7 @@
 #include "base/banned.h"
 
 enum {
+    MAIL_FILTERED_AT_ONCE = 96, /* submissions that wait for filters; a worker each */
     MAIL_WORKERS = 256, /* many in fdatasync at once is how flushes get shared */
     TIDY_EVERY_MS = 30 * 1000,
     HANDLE_IDLE_MS = 60 * 1000,
@@ -108,6 +110,11 @@ static enum status prepare(struct role_run *r, struct err *err)
     app->comment = c->comment;
     app->contact = c->contact;
     app->relay_channel = ROLE_FD_CHANNELS + CHANNEL_MAIL_RELAY;
+    app->filters = mem_alloc(sizeof *app->filters);
+    *app->filters = (struct milters){.channel = ROLE_FD_CHANNELS + CHANNEL_MAIL_MILTER,
+                                     .door = MILTER_DOOR_SUBMISSION,
+                                     .config = &c->milters,
+                                     .at_once_max = MAIL_FILTERED_AT_ONCE};
     app->subaddress_separator = c->subaddress_separator;
     app->message_size_max = c->message_size;
     app->settings = &c->smtp;
@@ -182,6 +189,7 @@ static void reload(struct role_run *r)
     trace_buffer_set(r->config->trace.keep_seconds != 0);
     app->comment = r->config->comment;
     app->contact = r->config->contact;
+    app->filters->config = &r->config->milters;
     app->message_size_max = r->config->message_size;
     app->settings = &r->config->smtp;
     app->messages_per_command = r->config->messages_per_command;

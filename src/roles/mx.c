@@ -6,12 +6,19 @@
 #include "base/mem.h"
 #include "policy/rate.h"
 #include "roles/role.h"
+#include "smtp/filter.h"
 #include "smtp/smtp.h"
 #include "sys/trace_buffer.h"
 #include "base/banned.h"
 
+enum {
+    MX_WORKERS = 256, /* sessions that wait for filters hold one each */
+    MX_FILTERED_AT_ONCE = 192
+};
+
 struct mx_role {
     struct mx_app app;
+    struct milters filters;
     struct vault_client *vault;
 };
 
@@ -22,6 +29,11 @@ static enum status prepare(struct role_run *r, struct err *err)
     m->vault = vault_client_new(ROLE_FD_CHANNELS + CHANNEL_MX_VAULT);
     m->app.hostname = r->config->hostname;
     m->app.mail = smtp_pool_new(ROLE_FD_CHANNELS + CHANNEL_MX_MAIL, r->config->hostname, true);
+    m->filters = (struct milters){.channel = ROLE_FD_CHANNELS + CHANNEL_MX_MILTER,
+                                  .door = MILTER_DOOR_SMTP,
+                                  .config = &r->config->milters,
+                                  .at_once_max = MX_FILTERED_AT_ONCE};
+    m->app.filters = &m->filters;
     m->app.message_size_max = r->config->message_size;
     m->app.settings = &r->config->smtp;
     m->app.xclient = &r->config->xclient;
@@ -33,6 +45,7 @@ static enum status prepare(struct role_run *r, struct err *err)
 
 static void options(const struct role_run *r, struct server_options *o)
 {
+    o->workers_max = MX_WORKERS;
     o->sessions_per_address = r->config->sessions_per_address;
     o->proxies = &r->config->proxies;
 }
@@ -50,6 +63,7 @@ static void reload(struct role_run *r)
     struct mx_role *m = r->state;
     m->app.message_size_max = r->config->message_size;
     m->app.settings = &r->config->smtp;
+    m->filters.config = &r->config->milters;
     m->app.xclient = &r->config->xclient;
     m->app.rates = &r->config->rates;
     trace_buffer_set(r->config->trace.keep_seconds != 0);

@@ -10,6 +10,7 @@
 #include "auth/vault_client.h"
 #include "base/mem.h"
 #include "queue/queue.h"
+#include "relay/milter_door.h"
 #include "relay/relay.h"
 #include "relay/sts.h"
 #include "relay/tls_policy.h"
@@ -26,6 +27,7 @@ static const char system_ca[] = "/etc/ssl/certs/ca-certificates.crt";
 
 struct relay_role {
     struct relay_app app;
+    struct milter_service milters;
     struct queue *queue;
     struct smtp_pool *mail;
     struct dns *dns;
@@ -146,6 +148,10 @@ static enum status listen_role(struct role_run *r, struct err *err)
     role->relay = relay_start(&parts);
     role->reporter = tls_reporter_start(&(struct tls_reporter_parts){
         role->queue, r->config->hostname, &role->app.settings, https, wake, role});
+    role->milters.dns = role->dns;
+    role->milters.config = &r->config->milters;
+    TRY(role_serve_channel(r, CHANNEL_MX_MILTER, &milter_door_protocol, &role->milters, err));
+    TRY(role_serve_channel(r, CHANNEL_MAIL_MILTER, &milter_door_protocol, &role->milters, err));
     return role_serve_channel(r, CHANNEL_MAIL_RELAY, &queue_in_protocol, &role->app, err);
 }
 
@@ -156,6 +162,7 @@ static void reload(struct role_run *r)
     role->app.settings = &r->config->relay;
     trace_buffer_set(r->config->trace.keep_seconds != 0);
     tracer_set_settings(role->tracer, &r->config->trace);
+    role->milters.config = &r->config->milters;
     relay_set_settings(role->relay, &r->config->relay);
 }
 

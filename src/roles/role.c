@@ -24,6 +24,7 @@ const struct channel_ends channel_ends[CHANNEL_COUNT] = {
     [CHANNEL_MAIL_VAULT] = {ROLE_MAIL, ROLE_VAULT}, [CHANNEL_MAIL_RELAY] = {ROLE_MAIL, ROLE_RELAY},
     [CHANNEL_RELAY_MAIL] = {ROLE_RELAY, ROLE_MAIL}, [CHANNEL_RELAY_VAULT] = {ROLE_RELAY, ROLE_VAULT},
     [CHANNEL_MX_TRACE] = {ROLE_MX, ROLE_RELAY},     [CHANNEL_MAIL_TRACE] = {ROLE_MAIL, ROLE_RELAY},
+    [CHANNEL_MX_MILTER] = {ROLE_MX, ROLE_RELAY},    [CHANNEL_MAIL_MILTER] = {ROLE_MAIL, ROLE_RELAY},
 };
 
 static const struct role_ops *const all_roles[ROLE_COUNT] = {&role_vault, &role_gate, &role_mx, &role_mail,

@@ -24,6 +24,8 @@ enum channel_id {
     CHANNEL_RELAY_VAULT,
     CHANNEL_MX_TRACE, /* lines about messages, as packets (sys/trace_buffer.h) */
     CHANNEL_MAIL_TRACE,
+    CHANNEL_MX_MILTER, /* a filter's name, then its own protocol */
+    CHANNEL_MAIL_MILTER,
     CHANNEL_COUNT
 };
 struct channel_ends {

@@ -5,6 +5,7 @@
  * already; only then comes the answer. Where its size cannot be read nobody knows where the next command begins, so the
  * connection ends.
  */
+#include "smtp/filter.h"
 #include "smtp/session.h"
 #include "base/banned.h"
 
@@ -15,6 +16,8 @@ static enum next chunk_end(struct smtp *sm)
     session_set_in_body(sm->session, false);
     if (c->why)
         smtp_reply(sm, c->refusal.code, c->refusal.enhanced, "%s", c->why);
+    else if (c->is_first && !filter_data(sm)) /* what DATA is to filters; answered only now, behind the chunk */
+        smtp_transaction_end(sm);
     else if (c->is_last)
         smtp_data_finish(sm);
     else if (smtp_data_is_acceptable(sm))
@@ -50,7 +53,8 @@ enum next smtp_bdat_begin(struct smtp *sm, struct span args)
         refuse(c, 503, "5.5.1", "MAIL first");
     else if (sm->state == STATE_MAIL)
         refuse(c, sm->mode->bit == MODE_LMTP ? 503 : 554, "5.5.1", "No valid recipients");
-    else if (sm->state == STATE_RCPT)
+    c->is_first = !c->why && sm->state == STATE_RCPT;
+    if (c->is_first)
         smtp_data_open(sm);
     if (!c->why)
         sm->state = STATE_CHUNKS;

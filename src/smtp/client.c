@@ -113,6 +113,8 @@ void smtp_client_mail(struct smtp_client *c, const struct smtp_mail *m)
         strbuf_add(&c->out, SPAN(" SMTPUTF8"));
     if (m->trace.len && (c->extensions & SMTP_EXT_XTRACE))
         strbuf_addf(&c->out, " XTRACE=%.*s", SPAN_ARG(m->trace));
+    if (m->is_quarantined && (c->extensions & SMTP_EXT_XTRACE))
+        strbuf_add(&c->out, SPAN(" XQUARANTINE"));
     mail_wishes(c, m);
     strbuf_add(&c->out, SPAN("\r\n"));
 }

@@ -86,6 +86,7 @@ struct smtp_mail {
     struct span from; /* as text, "" for the null reverse-path */
     uint64_t size;    /* 0: not known */
     bool is_8bit, is_binary, is_smtputf8, is_tls_required, is_by_traced;
+    bool is_quarantined; /* for our own roles alone */
     struct span trace; /* empty: none */
     enum smtp_ret ret;
     struct span envid;  /* in xtext */

@@ -9,6 +9,7 @@
 #include "auth/handover.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "smtp/filter.h"
 #include "smtp/trace.h"
 #include "text/date.h"
 #include "base/banned.h"
@@ -32,6 +33,8 @@ static enum next hello(struct smtp *sm, struct span name, bool is_extended)
         return NEXT_AGAIN;
     }
     smtp_transaction_end(sm); /* RFC 5321 §4.1.4 */
+    if (!filter_hello(sm, name))
+        return NEXT_AGAIN;
     smtp_set_hello(sm, name, is_extended);
     AUTO_STRBUF text = STRBUF_INIT;
     strbuf_add_cstr(&text, sm->mode->hostname(sm->session));
@@ -96,7 +99,7 @@ static enum next cmd_mail(struct smtp *sm, struct span args)
             memcpy(t->trace, t->mail.trace.p, t->mail.trace.len);
         else
             trace_new(t->trace);
-        if (smtp_wishes_check(sm) && (!sm->mode->sender || sm->mode->sender(sm))) {
+        if (smtp_wishes_check(sm) && (!sm->mode->sender || sm->mode->sender(sm)) && filter_mail(sm, args)) {
             sm->state = STATE_MAIL;
             smtp_wishes_reply(sm);
             return NEXT_AGAIN;
@@ -106,7 +109,7 @@ static enum next cmd_mail(struct smtp *sm, struct span args)
     return NEXT_AGAIN;
 }
 
-static struct smtp_recipient *recipient_slot(struct smtp_transaction *t)
+struct smtp_recipient *smtp_recipient_slot(struct smtp_transaction *t)
 {
     if (t->count == t->cap) {
         size_t cap = t->cap ? 2 * t->cap : 4;
@@ -129,7 +132,7 @@ static enum next cmd_rcpt(struct smtp *sm, struct span args)
         smtp_reply(sm, 452, "4.5.3", "Too many recipients");
         return NEXT_AGAIN;
     }
-    struct smtp_recipient *r = recipient_slot(t);
+    struct smtp_recipient *r = smtp_recipient_slot(t);
     struct err err;
     struct smtp_rcpt_args rcpt;
     enum smtp_fault f = smtp_rcpt_parse(&t->arena, arena_copy(&t->arena, args), smtp_capabilities_params(sm),
@@ -142,10 +145,15 @@ static enum next cmd_rcpt(struct smtp *sm, struct span args)
     r->notify = rcpt.notify;
     r->orcpt = rcpt.orcpt;
     r->text = written(&t->arena, &r->address);
-    if (sm->mode->recipient(sm, r)) {
-        t->count++;
-        sm->state = STATE_RCPT;
+    if (!sm->mode->recipient(sm, r))
+        return NEXT_AGAIN;
+    if (!filter_rcpt(sm, r, args)) {
+        t->is_envelope_changed = true; /* the mode has taken it already */
+        return NEXT_AGAIN;
     }
+    t->count++;
+    sm->state = STATE_RCPT;
+    smtp_reply(sm, 250, "2.1.5", "Recipient ok");
     return NEXT_AGAIN;
 }
 
@@ -169,7 +177,7 @@ static enum next cmd_data(struct smtp *sm, struct span args)
         smtp_reply(sm, 503, "5.5.1", "A message with BODY=BINARYMIME comes by BDAT");
         return NEXT_AGAIN;
     }
-    return smtp_data_begin(sm);
+    return filter_data(sm) ? smtp_data_begin(sm) : NEXT_AGAIN;
 }
 
 static enum next cmd_bdat(struct smtp *sm, struct span args)

@@ -7,6 +7,7 @@
  */
 #include "smtp/session.h"
 #include <stdlib.h>
+#include "smtp/filter.h"
 #include "smtp/trace.h"
 #include "base/banned.h"
 
@@ -21,6 +22,7 @@ void smtp_transaction_end(struct smtp *sm)
     struct smtp_transaction *t = sm->transaction;
     if (!t)
         return;
+    filter_end(sm);
     if (sm->mode->end)
         sm->mode->end(sm);
     sm->transaction = NULL;
@@ -115,7 +117,7 @@ void smtp_data_finish(struct smtp *sm)
     sm->input = INPUT_COMMAND;
     session_set_in_body(sm->session, false);
     dotstuff_check_end(&sm->transaction->decoder);
-    if (smtp_data_is_acceptable(sm))
+    if (smtp_data_is_acceptable(sm) && filter_message(sm))
         sm->mode->message(sm);
     smtp_transaction_end(sm);
 }

@@ -317,6 +317,11 @@ static enum status content_for(struct work *w, const struct job *j, struct arena
     return shift_content(w, a, raw, (int64_t)fields.len - (int64_t)w->content_prefix, out, err);
 }
 
+static const char *mailbox_of(const struct work *w)
+{
+    return w->t->mail.is_quarantined ? "Junk" : "INBOX";
+}
+
 static enum status deliver_to(struct work *w, const struct job *j, uint32_t *uid, struct err *err)
 {
     AUTO_ARENA a = ARENA_INIT; /* a table of many parts, once for each of many accounts, would add up */
@@ -325,7 +330,10 @@ static enum status deliver_to(struct work *w, const struct job *j, uint32_t *uid
     AUTO(account) account = NULL;
     TRY(account_open(w->d->app->store, j->address, &account, err));
     struct mail_date now = {.utc = clock_wall_ms() / 1000};
-    return message_deliver(account, SPAN("INBOX"), &content, now, uid, err);
+    enum status st = message_deliver(account, span_cstr(mailbox_of(w)), &content, now, uid, err);
+    if (st == ST_NOTFOUND && w->t->mail.is_quarantined) /* the account has no Junk: not lost is better than not seen */
+        st = message_deliver(account, SPAN("INBOX"), &content, now, uid, err);
+    return st;
 }
 
 static void local(struct work *w, struct job *j)
@@ -348,7 +356,7 @@ static void local(struct work *w, struct job *j)
     j->is_done = true;
     smtp_log_begin(w->d->session, &l, LOG_INFO, "delivered");
     log_span(&l, "to", j->address);
-    log_str(&l, "mailbox", "INBOX");
+    log_str(&l, "mailbox", mailbox_of(w));
     log_u64(&l, "uid", uid);
     log_end(&l);
 }

@@ -49,17 +49,12 @@ static bool lmtp_recipient(struct smtp *sm, struct smtp_recipient *r)
 {
     struct mail_app *app = app_of(sm->session);
     struct err err;
-    if (srs_is(r->address.local_part) && route_back(sm, r)) {
-        smtp_reply(sm, 250, "2.1.5", "Recipient ok");
+    if (srs_is(r->address.local_part) && route_back(sm, r))
         return true;
-    }
     switch (route_address(app->directory, &sm->transaction->arena, &r->address, app->subaddress_separator, &r->route,
                           &err)) {
     case ST_OK:
-        if (!room_for(sm, app, r))
-            return false;
-        smtp_reply(sm, 250, "2.1.5", "Recipient ok");
-        return true;
+        return room_for(sm, app, r);
     case ST_DENIED:
         smtp_reply(sm, 550, "5.7.1", "Relaying denied");
         break;

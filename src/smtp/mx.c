@@ -110,10 +110,8 @@ static bool mx_recipient(struct smtp *sm, struct smtp_recipient *r)
     const struct smtp_reply *said = smtp_reply_is_good(&mail) ? &rcpt : &mail;
     if (said == &mail) /* the next RCPT begins anew */
         smtp_pool_return(app_of(sm->session)->mail, &sm->transaction->lease);
-    if (smtp_reply_is_good(said)) {
-        smtp_reply(sm, 250, "2.1.5", "Recipient ok");
+    if (smtp_reply_is_good(said))
         return true;
-    }
     pass_on(sm, said);
     smtp_log_refused(sm, r->text, said->code, said->text);
     if (said->code == 550) /* a full mailbox is not an unknown one */
@@ -147,6 +145,23 @@ static enum status deliver(struct smtp *sm, struct smtp_reply *worst, struct err
     return ST_OK;
 }
 
+/* Filters have taken recipients away, or changed the sender: `mail` hears the envelope again, from its beginning. */
+static enum status tell_again(struct smtp *sm, struct err *err)
+{
+    struct smtp_transaction *t = sm->transaction;
+    if (t->lease)
+        smtp_pool_return(app_of(sm->session)->mail, &t->lease);
+    for (size_t i = 0; i < t->count; i++) {
+        struct smtp_reply mail = {0}, rcpt = {0};
+        TRY(ask(sm, &t->recipients[i], &mail, &rcpt, err));
+        const struct smtp_reply *said = smtp_reply_is_good(&mail) ? &rcpt : &mail;
+        if (!smtp_reply_is_good(said))
+            return err_set_operator(err, ST_TEMPORARY, "try again later", "the changed envelope is refused: %u %s",
+                                    said->code, said->text);
+    }
+    return ST_OK;
+}
+
 static void mx_message(struct smtp *sm)
 {
     struct smtp_transaction *t = sm->transaction;
@@ -166,7 +181,7 @@ static void mx_message(struct smtp *sm)
         smtp_log_refused(sm, SPAN_NONE, 554, "too many hops");
         return;
     }
-    if (deliver(sm, &worst, &err) != ST_OK) {
+    if ((t->is_envelope_changed && tell_again(sm, &err) != ST_OK) || deliver(sm, &worst, &err) != ST_OK) {
         lost(sm, &err);
         smtp_reply(sm, 451, "4.3.0", "Try again later");
         return;
@@ -191,6 +206,11 @@ static void mx_end(struct smtp *sm)
         smtp_pool_return(app_of(sm->session)->mail, &t->lease);
 }
 
+static struct milters *mx_filters(const struct session *s)
+{
+    return app_of(s)->filters;
+}
+
 const struct smtp_mode smtp_mode_mx = {
     .name = "smtp",
     .bit = MODE_MX,
@@ -200,6 +220,7 @@ const struct smtp_mode smtp_mode_mx = {
     .sender = mx_sender,
     .may_raise_priority = mx_may_raise_priority,
     .recipient = mx_recipient,
+    .filters = mx_filters,
     .message = mx_message,
     .end = mx_end,
 };

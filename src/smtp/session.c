@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include "auth/vault_client.h"
 #include "base/mem.h"
+#include "smtp/filter.h"
 #include "base/banned.h"
 
 /* ---- replies ------------------------------------------------------------------------------------------------ */
@@ -173,6 +174,7 @@ void smtp_free(struct session *s)
     smtp_transaction_end(sm);
     if (sm->sasl)
         sasl_exchange_free(&sm->sasl);
+    filter_close(sm);
     free(sm->hello);
     free(sm->account);
     free(sm->user);

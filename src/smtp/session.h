@@ -83,19 +83,22 @@ struct smtp_transaction {
     bool is_too_large, is_broken; /* what still comes is read and dropped */
     uint64_t dropped;             /* octets */
     struct smtp_lease *lease;     /* mode mx: the connection to `mail` */
+    bool is_envelope_changed;     /* by filters, since `mail` was told it */
     bool is_data_sent;            /* mode mx: the message was sent on it, its replies are not all read */
 };
 
 /* BDAT's octets on their way in. */
 struct smtp_chunk {
     uint64_t size, left;
-    bool is_last;
+    bool is_first, is_last;
     struct smtp_code refusal; /* where `why` is set: the chunk is read and dropped */
     const char *why;
 };
 
 struct config_smtp;
 struct smtp_mode;
+struct filters;
+struct milters;
 struct smtp {
     struct session *session;
     const struct smtp_mode *mode;
@@ -113,6 +116,7 @@ struct smtp {
     uint64_t chunk_dropped;     /* octets of refused chunks */
     struct sasl_exchange *sasl; /* mode gate */
     struct smtp_transaction *transaction;
+    struct filters *filters; /* smtp/filter.h; NULL: none */
 };
 
 struct smtp_mode {
@@ -123,9 +127,10 @@ struct smtp_mode {
     uint64_t (*message_size_max)(const struct session *s);
     bool (*may_raise_priority)(const struct smtp *sm); /* RFC 6710 §4.1; NULL: never, unless from our own roles */
     bool (*sender)(struct smtp *sm);                   /* transaction->mail and from are set; may be NULL */
-    bool (*recipient)(struct smtp *sm, struct smtp_recipient *r);
-    void (*message)(struct smtp *sm); /* the body is whole and well-formed: answers */
-    void (*end)(struct smtp *sm);     /* the transaction ends, in whatever way; may be NULL */
+    bool (*recipient)(struct smtp *sm, struct smtp_recipient *r); /* answers only a refusal */
+    struct milters *(*filters)(const struct session *s);          /* smtp/filter.h; may be NULL, and may say so */
+    void (*message)(struct smtp *sm);                             /* the body is whole and well-formed: answers */
+    void (*end)(struct smtp *sm); /* the transaction ends, in whatever way; may be NULL */
 };
 extern const struct smtp_mode smtp_mode_mx, smtp_mode_gate, smtp_mode_submission, smtp_mode_local, smtp_mode_lmtp,
     smtp_mode_queue;
@@ -162,6 +167,8 @@ void smtp_log_refused(const struct smtp *sm, struct span who, unsigned code, con
 
 /* ---- commands.c ----------------------------------------------------------------------------------------------- */
 
+/* An empty place behind the transaction's recipients; count is the caller's to raise. */
+struct smtp_recipient *smtp_recipient_slot(struct smtp_transaction *t);
 enum next smtp_command_run(struct smtp *sm, struct span line);
 
 /* ---- data.c --------------------------------------------------------------------------------------------------- */

@@ -22,6 +22,7 @@
 #include "sys/config_smtp.h"
 #include "text/ip_set.h"
 
+struct milters;
 struct rate;
 struct smtp_pool;
 
@@ -29,6 +30,7 @@ struct smtp_pool;
 struct mx_app {
     const char *hostname;
     struct smtp_pool *mail; /* smtp_pool_new(channel to mail's LMTP, hostname, true) */
+    struct milters *filters; /* smtp/filter.h; NULL: none */
     _Atomic uint64_t message_size_max;
     _Atomic(const struct ip_set *) xclient; /* who may say XCLIENT; NULL: nobody */
     struct rate *came;                      /* policy/rate.h: what addresses have had */

@@ -102,7 +102,6 @@ bool submission_recipient(struct smtp *sm, struct smtp_recipient *r)
         smtp_log_refused(sm, r->text, 451, err.operator_text);
         return false;
     }
-    smtp_reply(sm, 250, "2.1.5", "Recipient ok");
     return true;
 }
 
@@ -169,6 +168,11 @@ void submission_message(struct smtp *sm)
     smtp_log_accepted(sm, header_from, message_id);
 }
 
+static struct milters *submission_filters(const struct session *s)
+{
+    return app_of(s)->filters;
+}
+
 const struct smtp_mode smtp_mode_submission = {
     .name = "submission",
     .bit = MODE_SUBMISSION,
@@ -178,6 +182,7 @@ const struct smtp_mode smtp_mode_submission = {
     .may_raise_priority = submission_may_raise_priority,
     .sender = submission_sender,
     .recipient = submission_recipient,
+    .filters = submission_filters,
     .message = submission_message,
 };
 

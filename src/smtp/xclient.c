@@ -4,7 +4,7 @@
  * Only addresses of the config may say it, and only on port 25; it gives no rights but to be taken for that client. The
  * session then begins anew, as for a new connection. LOGIN is not offered: nobody logs in here.
  */
-#include "smtp/session.h"
+#include "smtp/filter.h"
 #include "text/ip_set.h"
 #include "base/banned.h"
 
@@ -112,6 +112,7 @@ enum next smtp_xclient(struct smtp *sm, struct span args)
     log_end(&l);
     session_set_peer(sm->session, &peer);
     smtp_begin_anew(sm);
+    filter_close(sm); /* for whom they were told a connection is another */
     smtp_reply(sm, 220, NULL, "%s %s Tassis", sm->mode->hostname(sm->session), sm->mode->greeting);
     return NEXT_AGAIN;
 }

@@ -16,6 +16,7 @@
 
 struct rate;
 
+struct milters;
 struct mail_app {
     struct handover_app handover;
     const char *hostname;
@@ -28,6 +29,7 @@ struct mail_app {
     enum status (*user_name)(void *ctx, uint32_t uid, char name[CONFIG_USER_MAX + 1], struct err *err);
     void *user_ctx;
     int relay_channel;                /* SMTP into relay's queue; -1: none */
+    struct milters *filters;          /* smtp/filter.h: of submission; NULL: none */
     const char *subaddress_separator; /* "" off */
     uint8_t srs_key[32];              /* policy/srs.h: senders of forwarded mail */
     _Atomic(const struct config_smtp *) settings;

@@ -28,7 +28,7 @@ enum smtp_fault {
 
 /* Extensions whose parameters a door takes; it takes SIZE, BODY=7BIT and 8BITMIME, SMTPUTF8 and AUTH always. */
 enum smtp_param {
-    SMTP_PARAM_XTRACE = 1,      /* XTRACE=, between our own roles */
+    SMTP_PARAM_XTRACE = 1,      /* XTRACE=, XQUARANTINE, between our own roles */
     SMTP_PARAM_DSN = 2,         /* RET=, ENVID=; NOTIFY=, ORCPT= (RFC 3461) */
     SMTP_PARAM_BINARYMIME = 4,  /* BODY=BINARYMIME (RFC 3030) */
     SMTP_PARAM_REQUIRETLS = 8,  /* RFC 8689 */
@@ -52,6 +52,7 @@ struct smtp_mail_args {
     bool is_binary; /* BODY=BINARYMIME, RFC 3030 §3; is_8bit too */
     uint64_t size;     /* SIZE=, RFC 1870 */
     struct span trace; /* XTRACE=; empty: none */
+    bool is_quarantined; /* XQUARANTINE: not among good mail */
     enum smtp_ret ret;
     struct span envid;  /* as sent, in xtext; empty: none */
     int64_t hold_for;   /* HOLDFOR=: seconds; 0: none */

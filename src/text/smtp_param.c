@@ -65,6 +65,14 @@ static enum smtp_fault read_trace(struct span value, struct smtp_mail_args *out,
     return smtp_trace_is_valid(value) ? SMTP_FINE : bad(err, "XTRACE= is no trace id");
 }
 
+static enum smtp_fault read_quarantine(struct span value, struct smtp_mail_args *out, struct err *err)
+{
+    (void)value;
+    (void)err;
+    out->is_quarantined = true;
+    return SMTP_FINE;
+}
+
 static enum smtp_fault read_ret(struct span value, struct smtp_mail_args *out, struct err *err)
 {
     out->ret = span_ieq(value, SPAN("FULL"))   ? SMTP_RET_FULL
@@ -144,6 +152,7 @@ static const struct mail_param {
     {"SMTPUTF8", 0, VALUE_NONE, read_utf8},
     {"AUTH", 0, VALUE_NEEDED, read_auth},
     {"XTRACE", SMTP_PARAM_XTRACE, VALUE_NEEDED, read_trace},
+    {"XQUARANTINE", SMTP_PARAM_XTRACE, VALUE_NONE, read_quarantine},
     {"RET", SMTP_PARAM_DSN, VALUE_NEEDED, read_ret},
     {"ENVID", SMTP_PARAM_DSN, VALUE_NEEDED, read_envid},
     {"REQUIRETLS", SMTP_PARAM_REQUIRETLS, VALUE_NONE, read_tls},
