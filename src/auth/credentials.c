@@ -17,6 +17,7 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include "auth/credentials_internal.h"
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -26,7 +27,6 @@
 enum {
     CACHE_SECONDS = 300,
     CACHE_ENTRIES_MAX = 100000,
-    DIGEST_BYTES = 32,
     BUSY_TIMEOUT_MS = 10000,
     VERIFIER_MAX = CRYPT_OUTPUT_SIZE - 1,
 };
@@ -34,44 +34,41 @@ _Static_assert((int)PASSWORD_MAX < (int)CRYPT_MAX_PASSPHRASE_SIZE, "crypt_r woul
 
 static const char schema[] = "CREATE TABLE IF NOT EXISTS verifier ("
                              " account TEXT PRIMARY KEY, verifier TEXT NOT NULL, changed_at INTEGER NOT NULL"
-                             ") STRICT, WITHOUT ROWID; PRAGMA user_version = 1;";
+                             ") STRICT, WITHOUT ROWID;"
+                             "CREATE TABLE IF NOT EXISTS scram ("
+                             " account TEXT PRIMARY KEY, salt BLOB NOT NULL, iterations INTEGER NOT NULL,"
+                             " stored_key BLOB NOT NULL, server_key BLOB NOT NULL"
+                             ") STRICT, WITHOUT ROWID;"
+                             "CREATE TRIGGER IF NOT EXISTS verifier_changed AFTER UPDATE OF verifier ON verifier BEGIN"
+                             " DELETE FROM scram WHERE account = old.account; END;"
+                             "CREATE TRIGGER IF NOT EXISTS verifier_removed AFTER DELETE ON verifier BEGIN"
+                             " DELETE FROM scram WHERE account = old.account; END;"
+                             "CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;"
+                             "INSERT OR IGNORE INTO secret VALUES ('salt', randomblob(32));"
+                             "PRAGMA user_version = 2;";
 
 struct cached_login {
     unsigned char digest[DIGEST_BYTES];
     int64_t expires_at_ms;
 };
 
-struct credentials {
-    pthread_mutex_t lock;
-    sqlite3 *db;
-    struct map *cache;    /* account -> struct cached_login */
-    int64_t data_version; /* the file's, when the cache was last known to be good */
-    uint64_t generation;  /* raised by every change of the file, ours or another process's */
-    unsigned char key[DIGEST_BYTES];
-    char unknown[CRYPT_GENSALT_OUTPUT_SIZE]; /* the setting with which an unknown account's password is hashed */
-};
-
 /* ---- SQLite ------------------------------------------------------------------------------------------------------ */
 
-static enum status sql_error(struct credentials *c, struct err *err)
+enum status credentials_sql_error(struct credentials *c, struct err *err)
 {
     return err_set_operator(err, ST_IO, "internal error, try again later", "credentials.db: %s", sqlite3_errmsg(c->db));
 }
 
-struct statement {
-    sqlite3_stmt *stmt;
-};
-static void statement_end(struct statement *s)
+void statement_end(struct statement *s)
 {
     sqlite3_finalize(s->stmt);
 }
-#define AUTO_STATEMENT __attribute__((cleanup(statement_end))) struct statement
 
-static enum status prepare(struct credentials *c, const char *sql, struct span account, struct statement *s,
-                           struct err *err)
+enum status credentials_prepare(struct credentials *c, const char *sql, struct span account, struct statement *s,
+                                struct err *err)
 {
     if (sqlite3_prepare_v2(c->db, sql, -1, &s->stmt, NULL) != SQLITE_OK)
-        return sql_error(c, err);
+        return credentials_sql_error(c, err);
     if (sqlite3_bind_parameter_count(s->stmt) > 0)
         sqlite3_bind_text(s->stmt, 1, account.p ? account.p : "", (int)account.len, SQLITE_TRANSIENT);
     return ST_OK;
@@ -80,9 +77,9 @@ static enum status prepare(struct credentials *c, const char *sql, struct span a
 static enum status read_version(struct credentials *c, int64_t *version, struct err *err)
 {
     AUTO_STATEMENT s = {NULL};
-    TRY(prepare(c, "PRAGMA data_version", SPAN_NONE, &s, err));
+    TRY(credentials_prepare(c, "PRAGMA data_version", SPAN_NONE, &s, err));
     if (sqlite3_step(s.stmt) != SQLITE_ROW)
-        return sql_error(c, err);
+        return credentials_sql_error(c, err);
     *version = sqlite3_column_int64(s.stmt, 0);
     return ST_OK;
 }
@@ -92,14 +89,14 @@ static enum status read_verifier(struct credentials *c, struct span account, cha
 {
     AUTO_STATEMENT s = {NULL};
     *verifier = NULL;
-    TRY(prepare(c, "SELECT verifier FROM verifier WHERE account = ?1", account, &s, err));
+    TRY(credentials_prepare(c, "SELECT verifier FROM verifier WHERE account = ?1", account, &s, err));
     int rc = sqlite3_step(s.stmt);
     if (rc == SQLITE_ROW) {
         const char *text = (const char *)sqlite3_column_text(s.stmt, 0);
         *verifier = mem_cstr(text, strlen(text));
         return ST_OK;
     }
-    return rc == SQLITE_DONE ? ST_OK : sql_error(c, err);
+    return rc == SQLITE_DONE ? ST_OK : credentials_sql_error(c, err);
 }
 
 /* ---- the cache (under the lock) ------------------------------------------------------------------------------------
@@ -259,7 +256,7 @@ enum status credentials_open(const char *path, bool may_create, struct credentia
     if (sqlite3_exec(c->db, "PRAGMA synchronous = EXTRA; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY", NULL,
                      NULL, NULL) != SQLITE_OK ||
         sqlite3_exec(c->db, schema, NULL, NULL, NULL) != SQLITE_OK)
-        return sql_error(c, err);
+        return credentials_sql_error(c, err);
     TRY(read_version(c, &c->data_version, err));
     new_setting(c->unknown);
     *out = c;
@@ -283,19 +280,35 @@ void credentials_free(struct credentials **c)
 static enum status store_verifier(struct credentials *c, struct span account, const char *verifier, struct err *err)
 {
     AUTO_STATEMENT s = {NULL};
-    TRY(prepare(c,
-                "INSERT INTO verifier (account, verifier, changed_at) VALUES (?1, ?2, ?3)"
-                " ON CONFLICT (account) DO UPDATE SET verifier = ?2, changed_at = ?3",
-                account, &s, err));
+    TRY(credentials_prepare(c,
+                            "INSERT INTO verifier (account, verifier, changed_at) VALUES (?1, ?2, ?3)"
+                            " ON CONFLICT (account) DO UPDATE SET verifier = ?2, changed_at = ?3",
+                            account, &s, err));
     sqlite3_bind_text(s.stmt, 2, verifier, -1, SQLITE_TRANSIENT);
     sqlite3_bind_int64(s.stmt, 3, clock_wall_ms() / 1000);
-    return sqlite3_step(s.stmt) == SQLITE_DONE ? ST_OK : sql_error(c, err);
+    return sqlite3_step(s.stmt) == SQLITE_DONE ? ST_OK : credentials_sql_error(c, err);
 }
 
-static enum status lock_and_store(struct credentials *c, struct span account, const char *verifier, struct err *err)
+static enum status store_password(struct credentials *c, struct span account, const char *verifier,
+                                  const struct scram_keys *keys, struct err *err)
+{
+    if (sqlite3_exec(c->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+        return credentials_sql_error(c, err);
+    enum status st = store_verifier(c, account, verifier, err);
+    if (st == ST_OK)
+        st = scram_store(c, account, keys, err);
+    if (st == ST_OK && sqlite3_exec(c->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+        st = credentials_sql_error(c, err);
+    if (st != ST_OK)
+        sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+    return st;
+}
+
+static enum status lock_and_store(struct credentials *c, struct span account, const char *verifier,
+                                  const struct scram_keys *keys, struct err *err)
 {
     pthread_mutex_lock(&c->lock);
-    enum status st = store_verifier(c, account, verifier, err);
+    enum status st = store_password(c, account, verifier, keys, err);
     cache_drop(c, account);
     c->generation++; /* data_version does not count our own changes */
     pthread_mutex_unlock(&c->lock);
@@ -306,8 +319,11 @@ enum status credentials_set_password(struct credentials *c, struct span account,
 {
     if (!password_is_possible(password))
         return err_set(err, ST_SYNTAX, "a password has 1 to %d octets and no NUL", PASSWORD_MAX);
+    struct scram_keys keys;
+    bool has_keys = scram_new_keys(password, &keys);
     char *verifier = new_verifier(password);
-    enum status st = lock_and_store(c, account, verifier, err);
+    enum status st = lock_and_store(c, account, verifier, has_keys ? &keys : NULL, err);
+    mem_wipe(&keys, sizeof keys);
     free(verifier);
     return st;
 }
@@ -341,7 +357,7 @@ enum status credentials_set_verifier(struct credentials *c, struct span account,
     TRY(bare_verifier(verifier, &bare, err));
     TRY(try_verifier(bare, err));
     char *z = mem_cstr(bare.p, bare.len);
-    enum status st = lock_and_store(c, account, z, err);
+    enum status st = lock_and_store(c, account, z, NULL, err);
     free(z);
     return st;
 }
@@ -402,10 +418,10 @@ static enum status store_all(struct credentials *c, const struct credential *lis
 static enum status store_as_one(struct credentials *c, const struct credential *list, size_t count, struct err *err)
 {
     if (sqlite3_exec(c->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
-        return sql_error(c, err);
+        return credentials_sql_error(c, err);
     enum status st = store_all(c, list, count, err);
     if (st == ST_OK && sqlite3_exec(c->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
-        st = sql_error(c, err);
+        st = credentials_sql_error(c, err);
     if (st != ST_OK)
         sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
     return st;
@@ -426,9 +442,9 @@ enum status credentials_remove(struct credentials *c, struct span account, struc
 {
     pthread_mutex_lock(&c->lock);
     AUTO_STATEMENT s = {NULL};
-    enum status st = prepare(c, "DELETE FROM verifier WHERE account = ?1", account, &s, err);
+    enum status st = credentials_prepare(c, "DELETE FROM verifier WHERE account = ?1", account, &s, err);
     if (st == ST_OK && sqlite3_step(s.stmt) != SQLITE_DONE)
-        st = sql_error(c, err);
+        st = credentials_sql_error(c, err);
     if (st == ST_OK && sqlite3_changes(c->db) == 0)
         st = err_set(err, ST_NOTFOUND, "the account has no password");
     cache_drop(c, account);
@@ -489,6 +505,8 @@ enum status credentials_check(struct credentials *c, struct span account, struct
         return st;
     bool is_right = verifier_matches(l.verifier ? l.verifier : c->unknown, password) && l.verifier;
     is_right = is_right && is_possible;
+    if (is_right)
+        scram_add_missing(c, account, password, l.verifier);
     free(l.verifier);
     if (!is_right)
         return err_set(err, ST_DENIED, "wrong user name or password");

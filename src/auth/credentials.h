@@ -6,6 +6,7 @@
  * {SHA512-CRYPT}, {SHA256-CRYPT}, {CRYPT}…). New ones are yescrypt.
  */
 #pragma once
+#include "auth/scram.h"
 #include "base/err.h"
 #include "base/span.h"
 
@@ -31,5 +32,9 @@ enum status credentials_remove(struct credentials *c, struct span account, struc
 /* ST_DENIED for a wrong password and for an unknown account alike, after the same work. Slow by intention, but for a
  * password that was right in the last minutes (kept as a keyed hash in memory; dropped as soon as the file changes). */
 enum status credentials_check(struct credentials *c, struct span account, struct span password, struct err *err);
+/* SCRAM's keys of the account; where it has none (an unknown account, an imported verifier with which nobody has logged
+ * in yet, a password that SASLprep does not allow), keys that look like them and to which nothing is a proof. A password
+ * that credentials_check() finds right by the slow work gets its keys there. */
+enum status credentials_scram(struct credentials *c, struct span account, struct scram_keys *keys, struct err *err);
 /* Whether credentials_check() would answer ST_OK from memory, without the slow work. */
 bool credentials_is_cached(struct credentials *c, struct span account, struct span password);

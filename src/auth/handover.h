@@ -13,7 +13,9 @@
 
 enum handover_protocol { HANDOVER_IMAP = 1, HANDOVER_POP3 = 2, HANDOVER_SUBMISSION = 3 };
 enum { HANDOVER_TAG_MAX = 256, HANDOVER_BYTES_MAX = 65536 };
-enum { GATE_UNAVAILABLE_PAUSE_MS = 1000 }; /* behind "try again later": a session that is told so does not ask at once */
+enum {
+    GATE_UNAVAILABLE_PAUSE_MS = 1000
+}; /* behind "try again later": a session that is told so does not ask at once */
 
 /* What the role gate gives to the protocols as session_app(). */
 struct gate_app {
@@ -27,6 +29,28 @@ struct gate_app {
 /* Whether this session may be offered mechanisms that show the password: TLS, or loopback where the config allows it.
  */
 bool gate_may_login(const struct session *s);
+
+/* " AUTH=PLAIN AUTH=LOGIN …": all mechanisms on offer, `before` in front of each. */
+static inline void gate_write_mechanisms(const struct session *s, const char *before, struct strbuf *out)
+{
+    static const char *const names[] = {"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"};
+    uint8_t binding[SESSION_EXPORTER_BYTES];
+    size_t count = session_tls_exporter(s, binding) ? 4 : 3;
+    for (size_t i = 0; i < count; i++)
+        strbuf_addf(out, "%s%s", before, names[i]);
+}
+
+/* vault_sasl_start() with what the vault must know of this session. */
+static inline enum sasl_result gate_sasl_start(const struct session *s, struct vault_client *vault,
+                                               struct span mechanism, struct span initial, struct sasl_exchange **x,
+                                               struct strbuf *challenge, uint8_t ticket[VAULT_TICKET_BYTES],
+                                               struct err *err)
+{
+    uint8_t binding[SESSION_EXPORTER_BYTES];
+    bool has = session_tls_exporter(s, binding);
+    return vault_sasl_start(vault, mechanism, initial, session_peer(s)->address,
+                            span_of(binding, has ? sizeof binding : 0), x, challenge, ticket, err);
+}
 
 /* tag: the IMAP tag, or for SMTP the EHLO name the client gave; empty for POP3. Unread session_input() goes along.
  * After ST_OK the protocol returns NEXT_CARRY with nothing of its own in the output. ST_TEMPORARY: mail is not there;

@@ -6,6 +6,7 @@
 
 struct sasl_mechanism {
     const char *name;
+    bool is_plus; /* SCRAM with channel binding */
     enum sasl_step (*take)(struct sasl *x, struct span response, bool is_absent, struct span *challenge);
 };
 
@@ -47,9 +48,39 @@ static enum sasl_step take_login(struct sasl *x, struct span response, bool is_a
     return SASL_STEP_COMPLETE;
 }
 
+/* The name comes first; the keys to it; then the proof. */
+static enum sasl_step take_scram(struct sasl *x, struct span response, bool is_absent, struct span *challenge)
+{
+    if (is_absent && x->step == 0) {
+        *challenge = SPAN_NONE;
+        return SASL_STEP_CHALLENGE;
+    }
+    if (x->step++ == 0) {
+        x->scram.is_plus = x->mechanism->is_plus;
+        x->scram.binding = x->binding;
+        if (!scram_first(&x->scram, response))
+            return SASL_STEP_BAD;
+        strbuf_add(&x->user, strbuf_span(&x->scram.user));
+        return SASL_STEP_KEYS;
+    }
+    strbuf_clear(&x->answer);
+    x->is_proof = scram_final(&x->scram, response, &x->answer);
+    return x->is_proof ? SASL_STEP_COMPLETE : SASL_STEP_BAD;
+}
+
+void sasl_give_keys(struct sasl *x, const struct scram_keys *keys, struct span *challenge)
+{
+    char nonce[SCRAM_NONCE_CHARS];
+    scram_random_nonce(nonce);
+    scram_challenge(&x->scram, keys, span_of(nonce, sizeof nonce), &x->answer);
+    *challenge = strbuf_span(&x->answer);
+}
+
 static const struct sasl_mechanism mechanisms[] = {
-    {"PLAIN", take_plain},
-    {"LOGIN", take_login},
+    {"PLAIN", false, take_plain},
+    {"LOGIN", false, take_login},
+    {"SCRAM-SHA-256", false, take_scram},
+    {"SCRAM-SHA-256-PLUS", true, take_scram},
 };
 
 const struct sasl_mechanism *sasl_find(struct span name)
@@ -71,6 +102,8 @@ void sasl_end(struct sasl *x)
         mem_wipe(x->password.p, x->password.cap);
     strbuf_free(&x->user);
     strbuf_free(&x->password);
+    strbuf_free(&x->answer);
+    scram_end(&x->scram);
     *x = (struct sasl){0};
 }
 

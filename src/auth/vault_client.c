@@ -40,7 +40,9 @@ struct vault_client {
 
 struct sasl_exchange {
     struct vault_client *client;
-    int fd;
+    int fd;          /* -1: the vault has said all */
+    bool has_ticket; /* the mechanism's last words are on their way; the client's empty response is awaited */
+    uint8_t ticket[VAULT_TICKET_BYTES];
 };
 
 struct vault_client *vault_client_new(int channel)
@@ -220,9 +222,14 @@ static enum sasl_result take_sasl_reply(struct sasl_exchange **x, const struct s
     }
     if (result == VAULT_SASL_DONE && vault_field(&fields, VAULT_TICKET_BYTES, &data) &&
         data.len == VAULT_TICKET_BYTES && vault_field(&fields, VAULT_SASL_RESPONSE_MAX, &last)) {
-        memcpy(ticket, data.p, VAULT_TICKET_BYTES);
         strbuf_clear(challenge);
         strbuf_add(challenge, last);
+        if (last.len) {
+            (*x)->has_ticket = true;
+            memcpy((*x)->ticket, data.p, VAULT_TICKET_BYTES);
+            return SASL_CONTINUE;
+        }
+        memcpy(ticket, data.p, VAULT_TICKET_BYTES);
         exchange_done(x);
         return SASL_DONE;
     }
@@ -242,8 +249,8 @@ static void wipe(struct strbuf *b)
 }
 
 enum sasl_result vault_sasl_start(struct vault_client *c, struct span mechanism, struct span initial,
-                                  const char *peer_address, struct sasl_exchange **x, struct strbuf *challenge,
-                                  uint8_t ticket[VAULT_TICKET_BYTES], struct err *err)
+                                  const char *peer_address, struct span binding, struct sasl_exchange **x,
+                                  struct strbuf *challenge, uint8_t ticket[VAULT_TICKET_BYTES], struct err *err)
 {
     AUTO_STRBUF request = STRBUF_INIT, reply = STRBUF_INIT;
     *x = NULL;
@@ -255,6 +262,7 @@ enum sasl_result vault_sasl_start(struct vault_client *c, struct span mechanism,
     size_t start = vault_frame_begin(&request, VAULT_SASL_START);
     vault_frame_field(&request, mechanism);
     vault_frame_field(&request, span_cstr(peer_address));
+    vault_frame_field(&request, binding);
     vault_frame_u8(&request, initial.p != NULL);
     vault_frame_field(&request, initial);
     vault_frame_end(&request, start);
@@ -270,6 +278,18 @@ enum sasl_result vault_sasl_start(struct vault_client *c, struct span mechanism,
     return result;
 }
 
+/* RFC 4422 §5: protocols that have no room for the last words beside the outcome get an empty response to them. */
+static enum sasl_result take_last_response(struct sasl_exchange **x, struct span response,
+                                           uint8_t ticket[VAULT_TICKET_BYTES], struct err *err)
+{
+    bool is_good = response.len == 0;
+    memcpy(ticket, (*x)->ticket, VAULT_TICKET_BYTES);
+    exchange_done(x);
+    if (!is_good)
+        err_set(err, ST_DENIED, "nothing was to be said any more");
+    return is_good ? SASL_DONE : SASL_FAILED;
+}
+
 enum sasl_result vault_sasl_next(struct vault_client *c, struct sasl_exchange **x, struct span response,
                                  struct strbuf *challenge, uint8_t ticket[VAULT_TICKET_BYTES], struct err *err)
 {
@@ -280,6 +300,8 @@ enum sasl_result vault_sasl_next(struct vault_client *c, struct sasl_exchange **
         sasl_exchange_free(x);
         return SASL_FAILED;
     }
+    if ((*x)->has_ticket)
+        return take_last_response(x, response, ticket, err);
     strbuf_reserve(&request, response.len + 64);
     size_t start = vault_frame_begin(&request, VAULT_SASL_NEXT);
     vault_frame_field(&request, response);

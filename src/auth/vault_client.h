@@ -19,11 +19,12 @@ void vault_client_free(struct vault_client **c);
 struct sasl_exchange;
 enum sasl_result { SASL_CONTINUE, SASL_DONE, SASL_FAILED, SASL_UNAVAILABLE };
 
-/* initial.p NULL: no initial response. *challenge gets what to send (raw, not base64). On SASL_DONE ticket holds
- * VAULT_TICKET_BYTES. On anything but SASL_CONTINUE the exchange is over and *x is NULL. Unknown mechanism: SASL_FAILED
+/* binding: what session_tls_exporter() gave, or empty. initial.p NULL: no initial response. *challenge gets what to send (raw, not base64). On SASL_DONE ticket holds
+ * VAULT_TICKET_BYTES; a mechanism's last words were a challenge before it (SASL_CONTINUE) to which the response is empty. On
+ * anything but SASL_CONTINUE the exchange is over and *x is NULL. Unknown mechanism: SASL_FAILED
  * with err->status ST_UNSUPPORTED. */
 enum sasl_result vault_sasl_start(struct vault_client *c, struct span mechanism, struct span initial,
-                                  const char *peer_address, struct sasl_exchange **x, struct strbuf *challenge,
+                                  const char *peer_address, struct span binding, struct sasl_exchange **x, struct strbuf *challenge,
                                   uint8_t ticket[VAULT_TICKET_BYTES], struct err *err);
 enum sasl_result vault_sasl_next(struct vault_client *c, struct sasl_exchange **x, struct span response,
                                  struct strbuf *challenge, uint8_t ticket[VAULT_TICKET_BYTES], struct err *err);

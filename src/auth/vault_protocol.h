@@ -15,7 +15,8 @@
 #include <stdint.h>
 
 enum vault_verb {
-    VAULT_SASL_START = 1, /* mechanism, peer address, has_initial(1), initial response */
+    VAULT_SASL_START = 1, /* mechanism, peer address, channel binding (tls-exporter's 32 octets, or none),
+                          has_initial(1), initial response */
     VAULT_SASL_NEXT = 2,  /* response */
     VAULT_REDEEM = 3,     /* ticket(32) -> account address */
     VAULT_SIGN = 4,       /* key id(4), scheme(1), input -> signature */

@@ -39,6 +39,7 @@ struct vault_exchange {
     struct sasl sasl;
     unsigned steps;
     char peer[ADDRESS_TEXT_MAX + 1];
+    uint8_t binding[SCRAM_BINDING_BYTES];
     bool is_running;
 };
 
@@ -149,6 +150,18 @@ static void reply_sasl(struct strbuf *out, enum vault_sasl_result result, struct
         vault_frame_field(out, data);
 }
 
+static enum status admit(struct vault *v, struct span account, struct span last_words, struct strbuf *out,
+                         struct err *err)
+{
+    uint8_t ticket[VAULT_TICKET_BYTES];
+    TRY(ticket_issue(v->tickets, account, ticket, err));
+    reply_sasl(out, VAULT_SASL_DONE, SPAN_NONE);
+    vault_frame_field(out, span_of(ticket, sizeof ticket));
+    vault_frame_field(out, last_words);
+    mem_wipe(ticket, sizeof ticket);
+    return ST_OK;
+}
+
 /* The mechanism has a name and a password: are they right? */
 static enum status conclude(struct vault *v, struct vault_exchange *x, struct strbuf *out, struct err *err)
 {
@@ -163,13 +176,41 @@ static enum status conclude(struct vault *v, struct vault_exchange *x, struct st
         return ST_OK;
     }
     TRY(st);
-    uint8_t ticket[VAULT_TICKET_BYTES];
-    TRY(ticket_issue(v->tickets, account, ticket, err));
-    reply_sasl(out, VAULT_SASL_DONE, SPAN_NONE);
-    vault_frame_field(out, span_of(ticket, sizeof ticket));
-    vault_frame_field(out, SPAN_NONE);
-    mem_wipe(ticket, sizeof ticket);
+    return admit(v, account, SPAN_NONE, out, err);
+}
+
+/* What is no address is looked up all the same, in vain. */
+static struct span account_of(struct arena *a, const struct vault_exchange *x)
+{
+    struct err ignored;
+    struct span account;
+    return sasl_canonical_account(a, strbuf_span(&x->sasl.user), &account, &ignored) == ST_OK
+               ? account
+               : strbuf_span(&x->sasl.user);
+}
+
+/* The mechanism has a name and wants its keys. Who has guessed too often gets none, whatever the name. */
+static enum status give_keys(struct vault *v, struct vault_exchange *x, struct strbuf *out, struct err *err)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    struct scram_keys keys;
+    struct span account = account_of(&a, x), peer = span_cstr(x->peer), challenge;
+    if (!login_guard_allows(v->guard, peer) && !login_guard_knows(v->guard, peer, account))
+        return err_set(err, ST_TEMPORARY, "too many wrong logins from your address, try again later");
+    TRY(credentials_scram(v->credentials, account, &keys, err));
+    sasl_give_keys(&x->sasl, &keys, &challenge);
+    mem_wipe(&keys, sizeof keys);
+    reply_sasl(out, VAULT_SASL_CONTINUE, challenge);
     return ST_OK;
+}
+
+/* The client has proven that it knows the password. */
+static enum status conclude_proof(struct vault *v, struct vault_exchange *x, struct strbuf *out, struct err *err)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    struct span account = account_of(&a, x);
+    login_guard_succeeded(v->guard, span_cstr(x->peer), account);
+    return admit(v, account, strbuf_span(&x->sasl.answer), out, err);
 }
 
 static enum status take_response(struct vault *v, struct vault_exchange *x, struct span response, bool is_absent,
@@ -183,10 +224,17 @@ static enum status take_response(struct vault *v, struct vault_exchange *x, stru
         reply_sasl(out, VAULT_SASL_CONTINUE, challenge);
         return ST_OK;
     }
-    if (step == SASL_STEP_COMPLETE)
-        st = conclude(v, x, out, err);
-    else
+    if (step == SASL_STEP_KEYS) {
+        st = give_keys(v, x, out, err);
+        if (st == ST_OK)
+            return ST_OK;
+    } else if (step == SASL_STEP_COMPLETE) {
+        st = x->sasl.is_proof ? conclude_proof(v, x, out, err) : conclude(v, x, out, err);
+    } else {
+        if (x->sasl.scram.nonce.len) /* a wrong proof is a guess */
+            login_guard_failed(v->guard, span_cstr(x->peer));
         reply_sasl(out, VAULT_SASL_FAILED, SPAN_NONE);
+    }
     sasl_end(&x->sasl);
     x->is_running = false;
     return st;
@@ -195,9 +243,10 @@ static enum status take_response(struct vault *v, struct vault_exchange *x, stru
 static enum status verb_sasl_start(struct vault *v, struct vault_exchange *x, struct span fields, struct strbuf *out,
                                    struct err *err)
 {
-    struct span mechanism, peer, initial;
+    struct span mechanism, peer, binding, initial;
     uint8_t has_initial;
     if (!vault_field(&fields, MECHANISM_MAX, &mechanism) || !vault_field(&fields, ADDRESS_TEXT_MAX, &peer) ||
+        !vault_field(&fields, SCRAM_BINDING_BYTES, &binding) || (binding.len && binding.len != SCRAM_BINDING_BYTES) ||
         !vault_field_u8(&fields, &has_initial) || !vault_field(&fields, VAULT_SASL_RESPONSE_MAX, &initial) ||
         fields.len)
         return err_set(err, ST_SYNTAX, "bad fields");
@@ -207,6 +256,9 @@ static enum status verb_sasl_start(struct vault *v, struct vault_exchange *x, st
     sasl_end(&x->sasl); /* one that was given up */
     *x = (struct vault_exchange){.sasl = {.mechanism = m}, .is_running = true};
     memcpy(x->peer, peer.p, peer.len);
+    if (binding.len)
+        memcpy(x->binding, binding.p, binding.len);
+    x->sasl.binding = span_of(x->binding, binding.len);
     return take_response(v, x, initial, has_initial == 0, out, err);
 }
 

@@ -12,7 +12,6 @@
 /* One AUTHENTICATE between its lines. */
 struct imap_login {
     struct sasl_exchange *exchange;
-    bool has_ticket; /* the mechanism's last words are on their way, the client's empty answer is awaited */
     uint8_t ticket[VAULT_TICKET_BYTES];
 };
 
@@ -103,11 +102,6 @@ static enum status answer_step(struct imap *im, struct imap_call *call, enum sas
         challenge_client(im, call, challenge);
         return ST_OK;
     case SASL_DONE:
-        if (challenge->len) {
-            login->has_ticket = true;
-            challenge_client(im, call, challenge);
-            return ST_OK;
-        }
         st = hand_over(im, call, login->ticket, err);
         break;
     case SASL_FAILED:
@@ -128,8 +122,8 @@ static enum status start(struct imap *im, struct imap_call *call, struct span me
     const struct gate_app *app = session_app(im->session);
     AUTO_STRBUF challenge = STRBUF_INIT;
     im->login = mem_alloc(sizeof *im->login);
-    enum sasl_result r = vault_sasl_start(app->vault, mechanism, initial, session_peer(im->session)->address,
-                                          &im->login->exchange, &challenge, im->login->ticket, err);
+    enum sasl_result r = gate_sasl_start(im->session, app->vault, mechanism, initial, &im->login->exchange, &challenge,
+                                         im->login->ticket, err);
     return answer_step(im, call, r, &challenge, err);
 }
 
@@ -183,8 +177,6 @@ static enum status next_step(struct imap *im, struct span line, struct strbuf *r
         return err_set(err, ST_SYNTAX, "the response is not base64");
     }
     AUTO_STRBUF challenge = STRBUF_INIT;
-    if (login->has_ticket)
-        return answer_step(im, call, SASL_DONE, &challenge, err);
     enum sasl_result r =
         vault_sasl_next(app->vault, &login->exchange, strbuf_span(response), &challenge, login->ticket, err);
     return answer_step(im, call, r, &challenge, err);

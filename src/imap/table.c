@@ -162,6 +162,14 @@ static void write_limits(const struct imap *im, struct strbuf *out)
         strbuf_addf(out, " SAVELIMIT=%u", (uint32_t)app->messages_per_save);
 }
 
+static void write_mechanisms(const struct imap *im, struct strbuf *out)
+{
+    if (gate_may_login(im->session))
+        gate_write_mechanisms(im->session, " AUTH=", out);
+    else
+        strbuf_add_cstr(out, " LOGINDISABLED");
+}
+
 void imap_write_capabilities(const struct imap *im, struct strbuf *out)
 {
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
@@ -175,5 +183,5 @@ void imap_write_capabilities(const struct imap *im, struct strbuf *out)
     if (im->state != IMAP_NOT_AUTHENTICATED && imap_is_quota_administrator(im))
         strbuf_add_cstr(out, " QUOTASET"); /* SETQUOTA is of no use to others */
     if (im->state == IMAP_NOT_AUTHENTICATED)
-        strbuf_add_cstr(out, gate_may_login(im->session) ? " AUTH=PLAIN AUTH=LOGIN" : " LOGINDISABLED");
+        write_mechanisms(im, out);
 }

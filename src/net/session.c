@@ -176,6 +176,11 @@ bool session_is_tls(const struct session *s)
     return s->peer.tls_version[0] != '\0';
 }
 
+bool session_tls_exporter(const struct session *s, uint8_t out[SESSION_EXPORTER_BYTES])
+{
+    return stream_export(&s->stream, out);
+}
+
 bool session_is_compressed(const struct session *s)
 {
     return s->stream.deflate != NULL;

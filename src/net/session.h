@@ -91,6 +91,10 @@ bool session_is_tls(const struct session *s);      /* the client's connection is
 bool session_is_from_role(const struct session *s); /* came through a channel: the other end is a role of this server */
 /* Whose process is at the other end of a Unix-domain socket that was accepted, by the kernel (SO_PEERCRED); false: it is none. */
 bool session_peer_uid(const struct session *s, uint32_t *uid);
+/* The channel binding tls-exporter (RFC 9266): 32 octets that only the two ends of this TLS connection know. False
+ * where there is none: no TLS 1.3 here. */
+enum { SESSION_EXPORTER_BYTES = 32 };
+bool session_tls_exporter(const struct session *s, uint8_t out[SESSION_EXPORTER_BYTES]);
 bool session_is_compressed(const struct session *s);
 bool session_can_tls(const struct session *s);     /* STARTTLS is possible here */
 

@@ -78,6 +78,14 @@ static enum io write_below(void *ctx, struct span data, size_t *n)
     return r == 1 ? IO_OK : ssl_outcome(st, r);
 }
 
+/* RFC 9266 §4.1. Before TLS 1.3 it would be unique only with an extended master secret. */
+bool stream_export(const struct stream *st, uint8_t out[SESSION_EXPORTER_BYTES])
+{
+    static const char label[] = "EXPORTER-Channel-Binding";
+    return st->ssl && !st->is_broken && SSL_is_init_finished(st->ssl) && SSL_version(st->ssl) == TLS1_3_VERSION &&
+           SSL_export_keying_material(st->ssl, out, SESSION_EXPORTER_BYTES, label, sizeof label - 1, NULL, 0, 0) == 1;
+}
+
 static struct deflate_below below(struct stream *st)
 {
     return (struct deflate_below){st, read_below, write_below};

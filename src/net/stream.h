@@ -38,6 +38,9 @@ enum io stream_handshake(struct stream *st, char *reason, size_t reason_size);
 /* Version and cipher of the handshake that succeeded. */
 void stream_tls_facts(const struct stream *st, struct peer *peer);
 
+/* See session_tls_exporter(). */
+bool stream_export(const struct stream *st, uint8_t out[SESSION_EXPORTER_BYTES]);
+
 /* From here on both directions are compressed (RFC 4978). */
 void stream_start_deflate(struct stream *st);
 /* Not any more; as deflate_read_end(). On IO_WANT_* to be called again. */

@@ -94,8 +94,8 @@ enum status pop3_pass(struct pop3 *p, struct span argument, enum next *next, str
     p->user = NULL;
 
     struct gate_app *app = session_app(p->session);
-    enum sasl_result result = vault_sasl_start(app->vault, SPAN("PLAIN"), strbuf_span(&plain),
-                                               session_peer(p->session)->address, &p->exchange, &challenge, ticket, err);
+    enum sasl_result result = gate_sasl_start(p->session, app->vault, SPAN("PLAIN"), strbuf_span(&plain), &p->exchange,
+                                              &challenge, ticket, err);
     mem_wipe(plain.p, plain.len);
     return after_step(p, result, &challenge, ticket, next, err);
 }
@@ -107,7 +107,9 @@ enum status pop3_auth(struct pop3 *p, struct span argument, enum next *next, str
     TRY(may_login(p, err));
     bool has_initial = span_cut(&initial, ' ', &mechanism);
     if (mechanism.len == 0) { /* the old way of asking what there is */
-        strbuf_add_cstr(session_output(p->session), "+OK mechanisms follow\r\nPLAIN\r\nLOGIN\r\n.\r\n");
+        strbuf_add_cstr(session_output(p->session), "+OK mechanisms follow");
+        gate_write_mechanisms(p->session, "\r\n", session_output(p->session));
+        strbuf_add_cstr(session_output(p->session), "\r\n.\r\n");
         return ST_OK;
     }
     AUTO_STRBUF decoded = STRBUF_INIT;
@@ -119,8 +121,8 @@ enum status pop3_auth(struct pop3 *p, struct span argument, enum next *next, str
     AUTO_STRBUF challenge = STRBUF_INIT;
     uint8_t ticket[VAULT_TICKET_BYTES];
     enum sasl_result result =
-        vault_sasl_start(app->vault, mechanism, has_initial ? span_of(decoded.p, decoded.len) : SPAN_NONE,
-                         session_peer(p->session)->address, &p->exchange, &challenge, ticket, err);
+        gate_sasl_start(p->session, app->vault, mechanism, has_initial ? span_of(decoded.p, decoded.len) : SPAN_NONE,
+                        &p->exchange, &challenge, ticket, err);
     mem_wipe(decoded.p, decoded.len);
     return after_step(p, result, &challenge, ticket, next, err);
 }

@@ -79,8 +79,11 @@ static enum status cmd_capa(struct pop3 *p, struct span argument, enum next *nex
     if (p->state == POP3_AUTHORIZATION) {
         if (session_can_tls(p->session) && !session_is_tls(p->session))
             strbuf_add_cstr(out, "STLS\r\n");
-        if (gate_may_login(p->session))
-            strbuf_add_cstr(out, "USER\r\nSASL PLAIN LOGIN\r\n");
+        if (gate_may_login(p->session)) {
+            strbuf_add_cstr(out, "USER\r\nSASL");
+            gate_write_mechanisms(p->session, " ", out);
+            strbuf_add_cstr(out, "\r\n");
+        }
     }
     strbuf_add_cstr(out, "IMPLEMENTATION Tassis\r\n.\r\n");
     return ST_OK;

@@ -85,8 +85,8 @@ enum next smtp_auth_begin(struct smtp *sm, struct span args)
     AUTO_STRBUF challenge = STRBUF_INIT;
     uint8_t ticket[VAULT_TICKET_BYTES];
     struct err err = {.status = ST_DENIED};
-    enum sasl_result r = vault_sasl_start(app->vault, mechanism, response, session_peer(sm->session)->address,
-                                          &sm->sasl, &challenge, ticket, &err);
+    enum sasl_result r =
+        gate_sasl_start(sm->session, app->vault, mechanism, response, &sm->sasl, &challenge, ticket, &err);
     if (initial.p)
         mem_wipe(initial.p, initial.len);
     return proceed(sm, r, &challenge, ticket, &err);

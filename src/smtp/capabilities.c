@@ -54,8 +54,7 @@ static void size_args(const struct smtp *sm, struct strbuf *out)
 
 static void auth_args(const struct smtp *sm, struct strbuf *out)
 {
-    (void)sm;
-    strbuf_add(out, SPAN(" PLAIN LOGIN"));
+    gate_write_mechanisms(sm->session, " ", out);
 }
 
 /* RFC 4468 §3.1: before the login there is nothing that could be used. */

@@ -225,6 +225,64 @@ static void test_missing_file(void **state)
     assert_null(other);
 }
 
+static bool is_key_of(const struct scram_keys *keys, struct span password)
+{
+    struct scram_keys again = *keys;
+    scram_derive(&again, password);
+    return memcmp(&again, keys, sizeof again) == 0;
+}
+
+static struct scram_keys keys_now(struct span account)
+{
+    struct scram_keys keys;
+    memset(&keys, 0, sizeof keys);
+    assert_int_equal(credentials_scram(c, account, &keys, &err), ST_OK);
+    assert_int_equal(keys.iterations, SCRAM_ITERATIONS);
+    return keys;
+}
+
+/* The keys are always those of the password that is valid now; where there are none, nothing shows it. */
+static void test_scram_keys(void **state)
+{
+    (void)state;
+    struct scram_keys none = keys_now(ALICE), other = keys_now(SPAN("bob@example.test"));
+    assert_memory_not_equal(none.salt, other.salt, sizeof none.salt);
+    assert_int_equal(credentials_set_password(c, ALICE, SPAN("secret"), &err), ST_OK);
+    struct scram_keys first = keys_now(ALICE);
+    assert_true(is_key_of(&first, SPAN("secret")));
+    assert_memory_not_equal(first.salt, none.salt, sizeof none.salt);
+    assert_int_equal(credentials_set_password(c, ALICE, SPAN("other"), &err), ST_OK);
+    struct scram_keys second = keys_now(ALICE);
+    assert_true(is_key_of(&second, SPAN("other")));
+
+    /* An imported verifier has none until its password comes in. */
+    assert_int_equal(credentials_set_verifier(c, ALICE,
+                                              SPAN("$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnI"
+                                                   "FNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"),
+                                              &err),
+                     ST_OK);
+    struct scram_keys imported = keys_now(ALICE);
+    assert_memory_equal(imported.salt, none.salt, sizeof none.salt);
+    assert_int_equal(check(ALICE, SPAN("wrong")), ST_DENIED);
+    assert_memory_equal(keys_now(ALICE).salt, none.salt, sizeof none.salt);
+    assert_int_equal(check(ALICE, SPAN("Hello world!")), ST_OK);
+    struct scram_keys added = keys_now(ALICE);
+    assert_true(is_key_of(&added, SPAN("Hello world!")));
+
+    /* A password that SASLprep does not allow has none, and so has nobody. */
+    assert_int_equal(credentials_set_password(c, ALICE, SPAN("a\x07z"), &err), ST_OK);
+    assert_int_equal(check(ALICE, SPAN("a\x07z")), ST_OK);
+    assert_memory_equal(keys_now(ALICE).salt, none.salt, sizeof none.salt);
+    assert_int_equal(credentials_set_password(c, ALICE, SPAN("secret"), &err), ST_OK);
+    assert_int_equal(credentials_remove(c, ALICE, &err), ST_OK);
+    assert_memory_equal(keys_now(ALICE).salt, none.salt, sizeof none.salt);
+
+    /* The salts of those who are not there outlive the process. */
+    credentials_free(&c);
+    assert_int_equal(credentials_open(path, false, &c, &err), ST_OK);
+    assert_memory_equal(keys_now(ALICE).salt, none.salt, sizeof none.salt);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +293,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_remove, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cache, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cache_is_dropped_by_others, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_scram_keys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_missing_file, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

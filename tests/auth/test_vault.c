@@ -163,7 +163,7 @@ static enum sasl_result log_in_from(const char *address, struct span message, ui
 {
     struct sasl_exchange *x;
     AUTO_STRBUF challenge = STRBUF_INIT;
-    enum sasl_result r = vault_sasl_start(w.gate, SPAN("PLAIN"), message, address, &x, &challenge, ticket, &err);
+    enum sasl_result r = vault_sasl_start(w.gate, SPAN("PLAIN"), message, address, SPAN_NONE, &x, &challenge, ticket, &err);
     sasl_exchange_free(&x);
     return r;
 }
@@ -195,14 +195,14 @@ static void test_login_in_steps(void **state)
     uint8_t ticket[VAULT_TICKET_BYTES];
     AUTO_STRBUF challenge = STRBUF_INIT;
     struct span none = SPAN_NONE;
-    assert_int_equal(vault_sasl_start(w.gate, SPAN("LOGIN"), none, "", &x, &challenge, ticket, &err), SASL_CONTINUE);
+    assert_int_equal(vault_sasl_start(w.gate, SPAN("LOGIN"), none, "", SPAN_NONE, &x, &challenge, ticket, &err), SASL_CONTINUE);
     assert_true(span_eq(strbuf_span(&challenge), SPAN("Username:")));
     assert_int_equal(vault_sasl_next(w.gate, &x, SPAN(ALICE), &challenge, ticket, &err), SASL_CONTINUE);
     assert_int_equal(vault_sasl_next(w.gate, &x, SPAN("secret"), &challenge, ticket, &err), SASL_DONE);
     assert_null(x);
-    assert_int_equal(vault_sasl_start(w.gate, SPAN("LOGIN"), none, "", &x, &challenge, ticket, &err), SASL_CONTINUE);
+    assert_int_equal(vault_sasl_start(w.gate, SPAN("LOGIN"), none, "", SPAN_NONE, &x, &challenge, ticket, &err), SASL_CONTINUE);
     sasl_exchange_free(&x); /* given up half way */
-    assert_int_equal(vault_sasl_start(w.gate, SPAN("NTLM"), none, "", &x, &challenge, ticket, &err), SASL_FAILED);
+    assert_int_equal(vault_sasl_start(w.gate, SPAN("NTLM"), none, "", SPAN_NONE, &x, &challenge, ticket, &err), SASL_FAILED);
     assert_int_equal(err.status, ST_UNSUPPORTED);
     assert_null(x);
 }
@@ -298,6 +298,7 @@ static void frame(struct strbuf *b, uint8_t verb)
     if (verb == VAULT_SASL_START) {
         vault_frame_field(b, SPAN("PLAIN"));
         vault_frame_field(b, SPAN("::1"));
+        vault_frame_field(b, SPAN_NONE);
         vault_frame_u8(b, 1);
         vault_frame_field(b, SPAN("\0" ALICE "\0secret"));
     }

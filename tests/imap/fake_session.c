@@ -70,6 +70,12 @@ bool session_is_compressed(const struct session *s)
     return s->is_compressed;
 }
 
+bool session_tls_exporter(const struct session *s, uint8_t out[SESSION_EXPORTER_BYTES])
+{
+    (void)s, (void)out;
+    return false;
+}
+
 bool session_can_tls(const struct session *s)
 {
     return s->is_tls_possible;
@@ -298,10 +304,10 @@ static bool is_plain_good(struct span message)
 }
 
 enum sasl_result vault_sasl_start(struct vault_client *c, struct span mechanism, struct span initial,
-                                  const char *peer_address, struct sasl_exchange **x, struct strbuf *challenge,
+                                  const char *peer_address, struct span binding, struct sasl_exchange **x, struct strbuf *challenge,
                                   uint8_t ticket[VAULT_TICKET_BYTES], struct err *err)
 {
-    (void)c, (void)peer_address;
+    (void)c, (void)peer_address, (void)binding;
     *x = NULL;
     bool is_login = span_ieq(mechanism, SPAN("LOGIN"));
     if (!is_login && !span_ieq(mechanism, SPAN("PLAIN"))) {

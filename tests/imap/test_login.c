@@ -30,7 +30,7 @@ static void test_greeting(void **state)
     fake_send(s, SPAN("a STARTTLS\r\n"));
     assert_string_equal(fake_take(s), "a OK Begin TLS now\r\n");
     say(s, "b CAPABILITY\r\n",
-        "* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ ID LANGUAGE SASL-IR AUTH=PLAIN AUTH=LOGIN\r\nb OK CAPABILITY completed\r\n");
+        "* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ ID LANGUAGE SASL-IR AUTH=PLAIN AUTH=LOGIN AUTH=SCRAM-SHA-256\r\nb OK CAPABILITY completed\r\n");
     say(s, "c STARTTLS\r\n", "c BAD TLS is active already\r\n");
     fake_free(&s);
     world_free(&w);

@@ -298,10 +298,10 @@ enum sasl_result vault_sasl_next(struct vault_client *c, struct sasl_exchange **
 }
 
 enum sasl_result vault_sasl_start(struct vault_client *c, struct span mechanism, struct span initial,
-                                  const char *peer_address, struct sasl_exchange **x, struct strbuf *challenge,
+                                  const char *peer_address, struct span binding, struct sasl_exchange **x, struct strbuf *challenge,
                                   uint8_t ticket[VAULT_TICKET_BYTES], struct err *err)
 {
-    (void)peer_address;
+    (void)peer_address, (void)binding;
     *x = NULL;
     if (!span_ieq(mechanism, SPAN("PLAIN")) && !span_ieq(mechanism, SPAN("LOGIN"))) {
         err_set(err, ST_UNSUPPORTED, "mechanism");
