@@ -185,6 +185,8 @@ static enum status to_queue(struct work *w, const struct smtp_rcpt *to, size_t c
     AUTO_STRBUF fields = STRBUF_INIT;
     struct smtp_mail m = onward_mail(w->t);
     m.is_binary = m.is_binary && !w->is_converted;
+    if (m.is_quarantined) /* it waits there for the operator */
+        m.hold_until = w->t->mail_at + SMTP_HOLD_SECONDS_MAX;
     if (forwarded_by.len) {
         TRY(rewrite_sender(w, forwarded_by, &m.from, err));
         strbuf_addf(&fields, "Delivered-To: %.*s\r\n", SPAN_ARG(forwarded_by));

@@ -11,9 +11,6 @@ struct smtp_mail onward_mail(const struct smtp_transaction *t)
     int64_t by_left = args->by_seconds - (clock_wall_ms() / 1000 - t->mail_at);
     if (args->by == SMTP_BY_RETURN && by_left < 1) /* it ends in this second: the next role sees it */
         by_left = 1;
-    int64_t hold_until = args->hold_for ? t->mail_at + args->hold_for : args->hold_until;
-    if (args->is_quarantined) /* what goes outside waits in the queue for the operator */
-        hold_until = t->mail_at + SMTP_HOLD_SECONDS_MAX;
     return (struct smtp_mail){.from = t->from,
                               .size = args->size,
                               .is_8bit = args->is_8bit,
@@ -24,7 +21,7 @@ struct smtp_mail onward_mail(const struct smtp_transaction *t)
                               .trace = span_cstr(t->trace),
                               .ret = args->ret,
                               .envid = args->envid,
-                              .hold_until = hold_until,
+                              .hold_until = args->hold_for ? t->mail_at + args->hold_for : args->hold_until,
                               .is_quarantined = args->is_quarantined,
                               .by = args->by,
                               .by_seconds = by_left,
