@@ -109,7 +109,7 @@ static enum status prepare(struct role_run *r, struct err *err)
     app->user_ctx = users_new();
     app->comment = c->comment;
     app->contact = c->contact;
-    app->relay_channel = ROLE_FD_CHANNELS + CHANNEL_MAIL_RELAY;
+    app->relay = smtp_pool_new(ROLE_FD_CHANNELS + CHANNEL_MAIL_RELAY, app->hostname, false);
     app->filters = mem_alloc(sizeof *app->filters);
     *app->filters = (struct milters){.channel = ROLE_FD_CHANNELS + CHANNEL_MAIL_MILTER,
                                      .door = MILTER_DOOR_SUBMISSION,
@@ -215,6 +215,7 @@ static void close_role(struct role_run *r)
     struct mail_app *app = r->state;
     server_free(&r->server);
     trace_sender_stop();
+    smtp_pool_free(&app->relay);
     store_free(&app->store); /* checkpoints: each account is whole in its one file */
 }
 

@@ -70,12 +70,9 @@ static enum status ask(struct smtp *sm, struct span node, struct smtp_reply *sai
         return smtp_pool_command(app->mail, said, err, "ETRN %.*s", SPAN_ARG(node));
     }
     const struct mail_app *app = session_app(sm->session);
-    if (app->relay_channel < 0)
+    if (!app->relay)
         return err_set(err, ST_TEMPORARY, "there is no queue");
-    struct smtp_pool *pool = smtp_pool_new(app->relay_channel, app->hostname, false);
-    enum status st = smtp_pool_command(pool, said, err, "ETRN %.*s", SPAN_ARG(node));
-    smtp_pool_free(&pool);
-    return st;
+    return smtp_pool_command(app->relay, said, err, "ETRN %.*s", SPAN_ARG(node));
 }
 
 /* A domain, "@domain" for it and all below, "#route" (RFC 1985 §3, the last locally defined). */

@@ -63,23 +63,24 @@ static bool has_8bit(const struct span *pieces, size_t count)
 enum status onward_to_queue(const struct mail_app *app, const struct smtp_mail *mail, const struct smtp_rcpt *to,
                             size_t count, const struct span *pieces, size_t piece_count, struct err *err)
 {
-    if (app->relay_channel < 0)
+    if (!app->relay)
         return err_set(err, ST_TEMPORARY, "no mail can be sent out now");
     struct smtp_mail m = *mail;
     m.is_8bit = m.is_8bit || has_8bit(pieces, piece_count);
 
-    struct smtp_pool *pool = smtp_pool_new(app->relay_channel, app->hostname, false);
     struct smtp_lease *lease;
     struct smtp_reply said, rcpt;
-    enum status st = smtp_pool_begin(pool, &m, &to[0], &lease, &said, &rcpt, err);
+    TRY(smtp_pool_begin(app->relay, &m, &to[0], &lease, &said, &rcpt, err));
+    for (size_t i = 1; i < count; i++)
+        smtp_client_rcpt(lease->client, &to[i]);
+    enum status st = smtp_reply_is_good(&said) && smtp_reply_is_good(&rcpt)
+                         ? talk(lease, pieces, piece_count, count, err)
+                         : err_set(err, ST_TEMPORARY, "the queue refuses: %u %u", said.code, rcpt.code);
     if (st == ST_OK) {
-        for (size_t i = 1; i < count; i++)
-            smtp_client_rcpt(lease->client, &to[i]);
-        st = smtp_reply_is_good(&said) && smtp_reply_is_good(&rcpt)
-                 ? talk(lease, pieces, piece_count, count, err)
-                 : err_set(err, ST_TEMPORARY, "the queue refuses: %u %u", said.code, rcpt.code);
-        smtp_pool_drop(pool, &lease);
+        lease->is_open = false;
+        smtp_pool_return(app->relay, &lease);
+    } else {
+        smtp_pool_drop(app->relay, &lease); /* replies may be on their way */
     }
-    smtp_pool_free(&pool);
     return st;
 }

@@ -67,7 +67,7 @@ static bool submission_may_raise_priority(const struct smtp *sm)
 /* An outside address is its own one target. */
 static bool route_outside(struct smtp *sm, struct smtp_recipient *r)
 {
-    if (app_of(sm->session)->relay_channel < 0) {
+    if (!app_of(sm->session)->relay) {
         smtp_reply(sm, 550, "5.7.1", "No mail is sent out from here");
         return false;
     }

@@ -17,6 +17,7 @@
 struct rate;
 
 struct milters;
+struct smtp_pool;
 struct mail_app {
     struct handover_app handover;
     const char *hostname;
@@ -28,14 +29,14 @@ struct mail_app {
     /* The name of a user of this machine; blocks. ST_NOTFOUND: none has this number. ST_TEMPORARY: not known now. */
     enum status (*user_name)(void *ctx, uint32_t uid, char name[CONFIG_USER_MAX + 1], struct err *err);
     void *user_ctx;
-    int relay_channel;                /* SMTP into relay's queue; -1: none */
+    struct smtp_pool *relay;          /* SMTP into relay's queue (smtp/smtp.h); NULL: none */
     struct milters *filters;          /* smtp/filter.h: of submission; NULL: none */
     const char *subaddress_separator; /* "" off */
     uint8_t srs_key[32];              /* policy/srs.h: senders of forwarded mail */
     _Atomic(const struct config_smtp *) settings;
     _Atomic uint64_t message_size_max;
     _Atomic uint32_t messages_per_command;      /* of IMAP (RFC 9738); 0: any number */
-    struct rate *sent; /* policy/rate.h: what accounts have sent */
+    struct rate *sent;                          /* policy/rate.h: what accounts have sent */
     _Atomic(const struct config_rates *) rates; /* NULL: no limits */
     _Atomic(const struct config_quota *) quota; /* NULL: nobody is an administrator, full mailboxes are temporary */
     _Atomic uint32_t messages_per_save;         /* the same of COPY and APPEND */

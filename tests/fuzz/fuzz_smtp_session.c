@@ -17,7 +17,7 @@ static struct gate_app gate_app = {.hostname = "mx.example.test", .message_size_
 static const struct config_relay relay_settings = {.expiry = 86400};
 static struct relay_app relay_app = {.settings = &relay_settings, .wake = no_wake, .hostname = "mx.example.test", .message_size_max = 5000};
 static struct mail_app mail_app = {
-    .hostname = "mx.example.test", .relay_channel = -1, .subaddress_separator = "+", .message_size_max = 5000};
+    .hostname = "mx.example.test", .subaddress_separator = "+", .message_size_max = 5000};
 
 static void run(unsigned door, struct span text, size_t step, struct strbuf *replies)
 {

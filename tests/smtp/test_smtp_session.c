@@ -30,7 +30,7 @@ static struct relay_app relay_app = {.settings = &relay_settings,
                                      .hostname = "mx.example.test",
                                      .message_size_max = 4000};
 static struct mail_app mail_app = {
-    .hostname = "mx.example.test", .relay_channel = -1, .subaddress_separator = "+", .message_size_max = 1000000};
+    .hostname = "mx.example.test", .subaddress_separator = "+", .message_size_max = 1000000};
 static struct mx_app mx_app = {.hostname = "mx.example.test", .message_size_max = 1000000};
 
 /* The codes of all replies ("250 250 354"), last lines only. */
@@ -376,7 +376,7 @@ static void test_loops(void **state)
 static void test_forwarding_and_partial_failure(void **state)
 {
     (void)state;
-    mail_app.relay_channel = fake_service_start(&queue_in_protocol, &relay_app);
+    mail_app.relay = smtp_pool_new(fake_service_start(&queue_in_protocol, &relay_app), "mx.example.test", false);
     struct session s;
     talk(&s, &lmtp_protocol, &mail_app, "",
          LHLO "MAIL FROM:<a@outside.test> XTRACE=t1\r\nRCPT TO:<loop@example.test>\r\n" TEXT, 0);
@@ -420,7 +420,7 @@ static void test_forwarding_and_partial_failure(void **state)
     assert_int_equal(fake_delivered_count, 0);
     fake_close(&s);
     fake_service_stop();
-    mail_app.relay_channel = -1;
+    smtp_pool_free(&mail_app.relay);
 }
 
 static bool queued_says(size_t i, const char *what)
@@ -432,7 +432,7 @@ static bool queued_says(size_t i, const char *what)
 static void test_notifications(void **state)
 {
     (void)state;
-    mail_app.relay_channel = fake_service_start(&queue_in_protocol, &relay_app);
+    mail_app.relay = smtp_pool_new(fake_service_start(&queue_in_protocol, &relay_app), "mx.example.test", false);
     struct session s;
     talk(&s, &lmtp_protocol, &mail_app, "192.0.2.1",
          LHLO "MAIL FROM:<a@outside.test> RET=FULL ENVID=QQ+2B1\r\n"
@@ -505,7 +505,7 @@ static void test_notifications(void **state)
     assert_true(span_ends(strbuf_span(&s.out), SPAN("250 2.0.0 Delivered\r\n")));
     fake_close(&s);
     fake_service_stop();
-    mail_app.relay_channel = -1;
+    smtp_pool_free(&mail_app.relay);
 }
 
 /* A full account is said at RCPT where it is known then, else at the message's end; when_full says for how long. */
@@ -541,7 +541,7 @@ static void test_full_accounts(void **state)
     fake_reset();
     fake_full_account = "alice@example.test";
     fake_room = 0;
-    mail_app.relay_channel = fake_service_start(&queue_in_protocol, &relay_app);
+    mail_app.relay = smtp_pool_new(fake_service_start(&queue_in_protocol, &relay_app), "mx.example.test", false);
     fake_open(&s, &lmtp_protocol, &mail_app, "");
     fake_put(&s, SPAN(LHLO "MAIL FROM:<a@outside.test>\r\nRCPT TO:<team@example.test>\r\n" TEXT), 0);
     assert_true(span_ends(strbuf_span(&s.out), SPAN("250 2.0.0 Delivered\r\n")));
@@ -550,7 +550,7 @@ static void test_full_accounts(void **state)
     assert_string_equal(fake_queued[0].to, "alice@example.test");
     fake_close(&s);
     fake_service_stop();
-    mail_app.relay_channel = -1;
+    smtp_pool_free(&mail_app.relay);
 }
 
 /* A mailbox that is full is not one that somebody guesses at. */
@@ -668,7 +668,7 @@ static void test_future_release(void **state)
 {
     (void)state;
     clock_fake(1769860800000, 0); /* 2026-01-31 12:00 UTC */
-    mail_app.relay_channel = fake_service_start(&queue_in_protocol, &relay_app);
+    mail_app.relay = smtp_pool_new(fake_service_start(&queue_in_protocol, &relay_app), "mx.example.test", false);
     struct session s;
     submission_open(&s);
     fake_put(&s, SPAN("MAIL FROM:<alice@example.test> HOLDFOR=2592001\r\nMAIL FROM:<alice@example.test> HOLDUNTIL=2027-01-31T12:00:00Z\r\n"
@@ -686,7 +686,7 @@ static void test_future_release(void **state)
     assert_int_equal(fake_delivered_count, 1); /* that time has come */
     fake_close(&s);
     fake_service_stop();
-    mail_app.relay_channel = -1;
+    smtp_pool_free(&mail_app.relay);
     clock_unfake();
 }
 
@@ -696,7 +696,7 @@ static void test_priority(void **state)
     (void)state;
     struct span accounts[] = {SPAN("alice@example.test")};
     struct config_smtp settings = {.priority_accounts = accounts, .priority_account_count = 1};
-    mail_app.relay_channel = fake_service_start(&queue_in_protocol, &relay_app);
+    mail_app.relay = smtp_pool_new(fake_service_start(&queue_in_protocol, &relay_app), "mx.example.test", false);
     static const struct {
         bool may;
         const char *said, *reply;
@@ -722,7 +722,7 @@ static void test_priority(void **state)
     assert_true(smtp_wishes_may_raise_priority(&settings, SPAN("bob@example.test")));
     assert_false(smtp_wishes_may_raise_priority(&settings, SPAN("bob@an.example.test")));
     fake_service_stop();
-    mail_app.relay_channel = -1;
+    smtp_pool_free(&mail_app.relay);
 }
 
 /* RFC 2852: what is left of the time goes on; where none is left there is nothing to do. */
@@ -730,7 +730,7 @@ static void test_deliver_by(void **state)
 {
     (void)state;
     clock_fake(1000000000, 0);
-    mail_app.relay_channel = fake_service_start(&queue_in_protocol, &relay_app);
+    mail_app.relay = smtp_pool_new(fake_service_start(&queue_in_protocol, &relay_app), "mx.example.test", false);
     struct session s;
     submission_open(&s);
     fake_put(&s, SPAN("MAIL FROM:<alice@example.test> BY=90;NT\r\nRCPT TO:<c@outside.test>\r\nDATA\r\nSubject: x\r\n"), 0);
@@ -746,7 +746,7 @@ static void test_deliver_by(void **state)
     assert_int_equal(fake_queued_count, 1);
     fake_close(&s);
     fake_service_stop();
-    mail_app.relay_channel = -1;
+    smtp_pool_free(&mail_app.relay);
     clock_unfake();
 }
 
@@ -756,7 +756,7 @@ static void test_etrn(void **state)
     (void)state;
     static struct ip_net net = {{IP_V4, {192, 0, 2, 0}}, 24};
     static const struct config_smtp settings = {.etrn = {&net, 1}};
-    mail_app.relay_channel = fake_service_start(&queue_in_protocol, &relay_app);
+    mail_app.relay = smtp_pool_new(fake_service_start(&queue_in_protocol, &relay_app), "mx.example.test", false);
     mx_app.mail = smtp_pool_new(fake_service_start(&lmtp_protocol, &mail_app), mx_app.hostname, true);
     QUEUE("ETRN one.test\r\n" HELLO "ETRN one.test\r\nETRN two.test\r\nETRN\r\nETRN a b\r\nETRN #\r\nETRN @\r\nETRN #a%b\r\n"
           "MAIL FROM:<>\r\nETRN one.test\r\n", "220 503 250 253 251 501 501 501 501 501 250 503");
@@ -782,7 +782,7 @@ static void test_etrn(void **state)
     mx_app.settings = NULL;
     smtp_pool_free(&mx_app.mail);
     fake_service_stop();
-    mail_app.relay_channel = -1;
+    smtp_pool_free(&mail_app.relay);
 }
 
 /* RFC 9422: what is announced is what is enforced. */
@@ -819,7 +819,7 @@ static void submission_open(struct session *s)
 static void test_submission(void **state)
 {
     (void)state;
-    mail_app.relay_channel = fake_service_start(&queue_in_protocol, &relay_app);
+    mail_app.relay = smtp_pool_new(fake_service_start(&queue_in_protocol, &relay_app), "mx.example.test", false);
     struct session s;
     submission_open(&s);
     fake_put(&s,
@@ -846,7 +846,7 @@ static void test_submission(void **state)
     assert_true(span_find(strbuf_span(&fake_queued[0].text), SPAN("Received: "), 0) == 0);
     fake_close(&s);
     fake_service_stop();
-    mail_app.relay_channel = -1;
+    smtp_pool_free(&mail_app.relay);
 }
 
 #define TO_BOB "MAIL FROM:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\n"
