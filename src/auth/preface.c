@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "base/banned.h"
 
-static const struct span magic = SPAN_INIT("TASSIS\x01");
+static const struct span magic = SPAN_INIT("TASSIS\x02");
 
 static void put_u16(struct strbuf *out, size_t value)
 {
@@ -26,10 +26,12 @@ void preface_write(const struct preface *p, struct strbuf *out)
     strbuf_add_bytes(out, p->ticket, VAULT_TICKET_BYTES);
     put_u16(out, p->peer.port);
     put_u16(out, p->peer.local_port);
+    put_u16(out, p->peer.tls_bits);
     put_text(out, span_cstr(p->id));
     put_text(out, span_cstr(p->peer.address));
     put_text(out, span_cstr(p->peer.tls_version));
     put_text(out, span_cstr(p->peer.tls_cipher));
+    put_text(out, span_cstr(p->peer.auth_mechanism));
     put_text(out, p->tag);
 }
 
@@ -87,6 +89,7 @@ enum preface_state preface_read(struct span input, struct preface *out, size_t *
     const char *ports = input.p + magic.len + 1 + VAULT_TICKET_BYTES;
     out->peer.port = get_u16(ports);
     out->peer.local_port = get_u16(ports + 2);
+    out->peer.tls_bits = get_u16(ports + 4);
 
     struct span rest = span_skip(input, PREFACE_FIXED_BYTES);
     enum preface_state st = take_array(&rest, out->id, sizeof out->id);
@@ -96,6 +99,8 @@ enum preface_state preface_read(struct span input, struct preface *out, size_t *
         st = take_array(&rest, out->peer.tls_version, sizeof out->peer.tls_version);
     if (st == PREFACE_WHOLE)
         st = take_array(&rest, out->peer.tls_cipher, sizeof out->peer.tls_cipher);
+    if (st == PREFACE_WHOLE)
+        st = take_array(&rest, out->peer.auth_mechanism, sizeof out->peer.auth_mechanism);
     if (st == PREFACE_WHOLE)
         st = take_text(&rest, PREFACE_TAG_MAX, &out->tag);
     if (st == PREFACE_WHOLE && !id_is_valid(out->id))

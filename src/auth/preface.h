@@ -1,8 +1,8 @@
 /*
  * preface.h - the first bytes on a connection from `gate` to `mail`: who is being handed over. Pure.
  *
- *   "TASSIS" version(1)=1 protocol(1) ticket(32) port(2) local port(2)
- *   then five texts, each u16 length and octets: session id, client address, TLS version, TLS cipher, tag
+ *   "TASSIS" version(1)=2 protocol(1) ticket(32) port(2) local port(2) bits of the TLS cipher(2)
+ *   then six texts, each u16 length and octets: session id, client address, TLS version, TLS cipher, mechanism, tag
  *
  * Integers are big-endian: the two roles may one day be on different machines. Behind it the client's own bytes go on,
  * so what `gate` had already read is simply the beginning of what is carried.
@@ -13,11 +13,11 @@
 #include "net/session.h"
 
 enum {
-    PREFACE_VERSION = 1,
-    PREFACE_FIXED_BYTES = 6 + 1 + 1 + VAULT_TICKET_BYTES + 2 + 2,
+    PREFACE_VERSION = 2,
+    PREFACE_FIXED_BYTES = 6 + 1 + 1 + VAULT_TICKET_BYTES + 2 + 2 + 2,
     PREFACE_ID_MAX = 15,
     PREFACE_TAG_MAX = 256,
-    PREFACE_MAX = PREFACE_FIXED_BYTES + 5 * 2 + PREFACE_ID_MAX + 45 + 9 + 35 + PREFACE_TAG_MAX,
+    PREFACE_MAX = PREFACE_FIXED_BYTES + 6 * 2 + PREFACE_ID_MAX + 45 + 9 + 35 + 20 + PREFACE_TAG_MAX,
 };
 
 struct preface {

@@ -19,7 +19,7 @@ enum {
 
 struct milter {
     const struct config_milter *config;
-    int fd;
+    int fd, stop_fd;
     struct milter_options options; /* lists point into `lists` */
     struct strbuf lists, out, in;
     bool is_gone; /* nothing may be sent any more */
@@ -30,12 +30,13 @@ static const struct stage {
     uint32_t no, nr;
     const char *macros; /* where the filter names none; Sendmail's own choice */
 } stages[MILTER_STAGE_COUNT] = {
-    [MILTER_STAGE_CONNECT] = {'C', MILTER_NO_CONNECT, MILTER_NR_CONNECT,
-                              "j v _ {daemon_name} {client_addr} {client_name} {client_ptr} {client_port}"},
-    [MILTER_STAGE_HELO] = {'H', MILTER_NO_HELO, MILTER_NR_HELO, "{tls_version} {cipher}"},
+    [MILTER_STAGE_CONNECT] =
+        {'C', MILTER_NO_CONNECT, MILTER_NR_CONNECT,
+         "j v _ {daemon_name} {daemon_port} {client_addr} {client_name} {client_ptr} {client_port}"},
+    [MILTER_STAGE_HELO] = {'H', MILTER_NO_HELO, MILTER_NR_HELO, "{tls_version} {cipher} {cipher_bits}"},
     [MILTER_STAGE_MAIL] = {'M', MILTER_NO_MAIL, MILTER_NR_MAIL,
                            "i {auth_type} {auth_authen} {mail_addr} {mail_host} {mail_mailer}"},
-    [MILTER_STAGE_RCPT] = {'R', MILTER_NO_RCPT, MILTER_NR_RCPT, "{rcpt_addr} {rcpt_host} {rcpt_mailer}"},
+    [MILTER_STAGE_RCPT] = {'R', MILTER_NO_RCPT, MILTER_NR_RCPT, "i {rcpt_addr} {rcpt_host} {rcpt_mailer}"},
     [MILTER_STAGE_DATA] = {'T', MILTER_NO_DATA, MILTER_NR_DATA, "i"},
     [MILTER_STAGE_EOM] = {'E', 0, 0, "i"},
     [MILTER_STAGE_EOH] = {'N', MILTER_NO_EOH, MILTER_NR_EOH, "i"},
@@ -46,9 +47,62 @@ static const struct stage {
 
 /* ---- octets ------------------------------------------------------------------------------------------------------ */
 
+/* Until the filter's socket is ready for these events. */
+static enum status await(int fd, int stop_fd, short events, int64_t deadline_ms, struct err *err)
+{
+    struct pollfd polled[2] = {{.fd = fd, .events = events}, {.fd = stop_fd, .events = POLLIN}};
+    for (;;) {
+        int64_t left = deadline_ms - clock_mono_ms();
+        if (left <= 0)
+            return err_set(err, ST_TEMPORARY, "it does not answer in time");
+        int n = poll(polled, 2, left > INT32_MAX ? INT32_MAX : (int)left);
+        if (n < 0 && errno != EINTR)
+            return err_errno(err, "poll");
+        if (n > 0 && polled[1].revents)
+            return err_set(err, ST_CLOSED, "the server stops");
+        if (n > 0)
+            return ST_OK;
+    }
+}
+
+static enum status write_all(int fd, int stop_fd, struct span data, int64_t timeout_ms, struct err *err)
+{
+    int64_t deadline_ms = clock_mono_ms() + timeout_ms;
+    while (data.len) {
+        ssize_t n = send(fd, data.p, data.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n >= 0)
+            data = span_skip(data, (size_t)n);
+        else if (errno == EAGAIN || errno == EWOULDBLOCK)
+            TRY(await(fd, stop_fd, POLLOUT, deadline_ms, err));
+        else if (errno == EPIPE || errno == ECONNRESET)
+            return err_set(err, ST_CLOSED, "it closed the connection");
+        else if (errno != EINTR)
+            return err_errno(err, "send");
+    }
+    return ST_OK;
+}
+
+/* At most `size` octets, at least one. */
+static enum status read_some(int fd, int stop_fd, char *bytes, size_t size, int64_t deadline_ms, size_t *got,
+                             struct err *err)
+{
+    for (;;) {
+        ssize_t n = recv(fd, bytes, size, MSG_DONTWAIT);
+        if (n > 0) {
+            *got = (size_t)n;
+            return ST_OK;
+        }
+        if (n == 0 || errno == ECONNRESET)
+            return err_set(err, ST_CLOSED, "it closed the connection");
+        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+            return err_errno(err, "recv");
+        TRY(await(fd, stop_fd, POLLIN, deadline_ms, err));
+    }
+}
+
 static enum status flush(struct milter *m, struct err *err)
 {
-    enum status st = fd_write_all(m->fd, m->out.p, m->out.len, m->config->reply_ms, err);
+    enum status st = write_all(m->fd, m->stop_fd, strbuf_span(&m->out), m->config->reply_ms, err);
     strbuf_clear(&m->out);
     m->is_gone = st != ST_OK;
     return st;
@@ -57,24 +111,11 @@ static enum status flush(struct milter *m, struct err *err)
 /* Whatever has come, at least one octet. */
 static enum status read_more(struct milter *m, int64_t deadline_ms, struct err *err)
 {
-    for (;;) {
-        char bytes[READ_BYTES];
-        ssize_t n = recv(m->fd, bytes, sizeof bytes, MSG_DONTWAIT);
-        if (n > 0) {
-            strbuf_add_bytes(&m->in, bytes, (size_t)n);
-            return ST_OK;
-        }
-        if (n == 0 || errno == ECONNRESET)
-            return err_set(err, ST_CLOSED, "it closed the connection");
-        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-            return err_errno(err, "recv");
-        int64_t left = deadline_ms - clock_mono_ms();
-        if (left <= 0)
-            return err_set(err, ST_TEMPORARY, "it does not answer in time");
-        struct pollfd p = {.fd = m->fd, .events = POLLIN};
-        if (poll(&p, 1, left > INT32_MAX ? INT32_MAX : (int)left) < 0 && errno != EINTR)
-            return err_errno(err, "poll");
-    }
+    char bytes[READ_BYTES];
+    size_t n;
+    TRY(read_some(m->fd, m->stop_fd, bytes, sizeof bytes, deadline_ms, &n, err));
+    strbuf_add_bytes(&m->in, bytes, n);
+    return ST_OK;
 }
 
 /* The next packet; *data is valid until consume(). */
@@ -115,11 +156,12 @@ static enum status settle_options(struct milter *m, struct err *err)
     return ST_OK;
 }
 
-enum status milter_over(int fd, const struct config_milter *config, struct milter **out, struct err *err)
+enum status milter_over(int fd, const struct config_milter *config, int stop_fd, struct milter **out, struct err *err)
 {
     AUTO(milter) m = mem_alloc(sizeof *m);
     m->config = config;
     m->fd = fd;
+    m->stop_fd = stop_fd;
     enum status st = settle_options(m, err);
     m->is_gone = st != ST_OK;
     if (st == ST_OK) {
@@ -130,29 +172,32 @@ enum status milter_over(int fd, const struct config_milter *config, struct milte
 }
 
 /* What relay's door says: "+", or "-" and why, and a line end. One octet at a time: what follows is the filter's. */
-static enum status read_door(int fd, int64_t timeout_ms, struct err *err)
+static enum status read_door(int fd, int stop_fd, int64_t timeout_ms, struct err *err)
 {
     char line[DOOR_REPLY_MAX];
-    size_t n = 0;
+    size_t n = 0, got;
+    int64_t deadline_ms = clock_mono_ms() + timeout_ms;
     do
-        TRY(fd_read_exact(fd, &line[n], 1, timeout_ms, err));
+        TRY(read_some(fd, stop_fd, &line[n], 1, deadline_ms, &got, err));
     while (line[n] != '\n' && ++n < sizeof line);
     if (n > 0 && line[0] == '+')
         return ST_OK;
-    return err_set_operator(err, ST_TEMPORARY, "not available", "%.*s", n > 1 ? (int)n - 1 : 0, line + 1);
+    return err_set_operator(err, ST_CLOSED, "not available", "%.*s", n > 1 ? (int)n - 1 : 0, line + 1);
 }
 
-enum status milter_open(int channel, const struct config_milter *config, struct milter **out, struct err *err)
+enum status milter_open(int channel, const struct config_milter *config, int stop_fd, bool *has_connected,
+                        struct milter **out, struct err *err)
 {
     AUTO_FD int fd = -1;
     AUTO_STRBUF name = STRBUF_INIT;
     TRY(channel_connect(channel, true, &fd, err));
     strbuf_addf(&name, "%s\n", config->name);
-    TRY(fd_write_all(fd, name.p, name.len, config->connect_ms, err));
-    TRY(read_door(fd, config->connect_ms + DOOR_MARGIN_MS, err));
+    TRY(write_all(fd, stop_fd, strbuf_span(&name), config->connect_ms, err));
+    TRY(read_door(fd, stop_fd, config->connect_ms + DOOR_MARGIN_MS, err));
     int connected = fd;
     fd = -1;
-    return milter_over(connected, config, out, err);
+    *has_connected = true;
+    return milter_over(connected, config, stop_fd, out, err);
 }
 
 void milter_free(struct milter **mp)

@@ -4,7 +4,8 @@
  * A connection belongs to one SMTP session and serves its messages one after the other. Events that the filter does not
  * want are not sent; what it does not answer is not waited for. Blocking, with a deadline on every answer; a filter
  * that says "progress" gets its time anew, but no more than MILTER_PROGRESS_MAX_MS altogether. After a bad status the
- * connection is of no use. One thread at a time.
+ * connection is of no use: ST_TEMPORARY, it was silent; ST_CLOSED, it is gone, or nobody may wait any more; else what
+ * it said cannot be. One thread at a time.
  */
 #pragma once
 #include "milter/packet.h"
@@ -14,10 +15,12 @@ enum { MILTER_PROGRESS_MAX_MS = 10 * 60 * 1000 };
 
 struct milter;
 
-/* Connects through the channel to relay's door for filters, and settles the options. The config is borrowed. */
-enum status milter_open(int channel, const struct config_milter *config, struct milter **out, struct err *err);
+/* Connects through the channel to relay's door for filters, and settles the options. The config is borrowed. stop_fd:
+ * once it is readable nothing is waited for; borrowed, -1: none. *has_connected: the filter took the connection. */
+enum status milter_open(int channel, const struct config_milter *config, int stop_fd, bool *has_connected,
+                        struct milter **out, struct err *err);
 /* Over a connected stream socket, which it owns, also where it fails. */
-enum status milter_over(int fd, const struct config_milter *config, struct milter **out, struct err *err);
+enum status milter_over(int fd, const struct config_milter *config, int stop_fd, struct milter **out, struct err *err);
 /* Says goodbye without waiting, and closes. */
 void milter_free(struct milter **m);
 AUTO_DEFINE(milter)

@@ -69,6 +69,8 @@ struct peer {
     uint16_t local_port;
     char tls_version[10]; /* "" without TLS; "TLSv1.3" */
     char tls_cipher[36];
+    uint16_t tls_bits;       /* of the cipher's key */
+    char auth_mechanism[21]; /* what it has logged in with, or tries to; "" where nobody logs in. "SCRAM-SHA-256" */
 };
 
 /* ---- for protocols (from inside their functions) ------------------------------------------------------------- */

@@ -163,6 +163,7 @@ void stream_tls_facts(const struct stream *st, struct peer *peer)
 {
     snprintf(peer->tls_version, sizeof peer->tls_version, "%s", SSL_get_version(st->ssl));
     snprintf(peer->tls_cipher, sizeof peer->tls_cipher, "%s", SSL_get_cipher_name(st->ssl));
+    peer->tls_bits = (uint16_t)SSL_get_cipher_bits(st->ssl, NULL);
 }
 
 static void drop_tls(struct stream *st)

@@ -14,7 +14,7 @@
 #include "roles/users.h"
 #include "sys/file.h"
 #include "sys/trace_buffer.h"
-#include "smtp/filter.h"
+#include "smtp/milters.h"
 #include "smtp/smtp.h"
 #include "store/mail_app.h"
 #include "store/quota.h"
@@ -23,7 +23,7 @@
 
 enum {
     MAIL_FILTERED_AT_ONCE = 96, /* submissions that wait for filters; a worker each */
-    MAIL_WORKERS = 256, /* many in fdatasync at once is how flushes get shared */
+    MAIL_WORKERS = 256,         /* many in fdatasync at once is how flushes get shared */
     TIDY_EVERY_MS = 30 * 1000,
     HANDLE_IDLE_MS = 60 * 1000,
 };
@@ -110,11 +110,8 @@ static enum status prepare(struct role_run *r, struct err *err)
     app->comment = c->comment;
     app->contact = c->contact;
     app->relay = smtp_pool_new(ROLE_FD_CHANNELS + CHANNEL_MAIL_RELAY, app->hostname, false);
-    app->filters = mem_alloc(sizeof *app->filters);
-    *app->filters = (struct milters){.channel = ROLE_FD_CHANNELS + CHANNEL_MAIL_MILTER,
-                                     .door = MILTER_DOOR_SUBMISSION,
-                                     .config = &c->milters,
-                                     .at_once_max = MAIL_FILTERED_AT_ONCE};
+    app->filters =
+        milters_new(ROLE_FD_CHANNELS + CHANNEL_MAIL_MILTER, MILTER_DOOR_SUBMISSION, MAIL_FILTERED_AT_ONCE, &c->milters);
     app->subaddress_separator = c->subaddress_separator;
     app->message_size_max = c->message_size;
     app->settings = &c->smtp;
@@ -210,6 +207,12 @@ static void control(struct role_run *r, struct span message, const int *fds, siz
         users_answer(app->user_ctx, message);
 }
 
+static void stop(struct role_run *r)
+{
+    struct mail_app *app = r->state;
+    milters_stop(app->filters);
+}
+
 static void close_role(struct role_run *r)
 {
     struct mail_app *app = r->state;
@@ -228,5 +231,6 @@ const struct role_ops role_mail = {
     .listen = listen,
     .reload = reload,
     .control = control,
+    .stop = stop,
     .close = close_role,
 };

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "policy/rate.h"
 #include "roles/role.h"
-#include "smtp/filter.h"
+#include "smtp/milters.h"
 #include "smtp/smtp.h"
 #include "sys/trace_buffer.h"
 #include "base/banned.h"
@@ -18,7 +18,6 @@ enum {
 
 struct mx_role {
     struct mx_app app;
-    struct milters filters;
     struct vault_client *vault;
 };
 
@@ -29,11 +28,8 @@ static enum status prepare(struct role_run *r, struct err *err)
     m->vault = vault_client_new(ROLE_FD_CHANNELS + CHANNEL_MX_VAULT);
     m->app.hostname = r->config->hostname;
     m->app.mail = smtp_pool_new(ROLE_FD_CHANNELS + CHANNEL_MX_MAIL, r->config->hostname, true);
-    m->filters = (struct milters){.channel = ROLE_FD_CHANNELS + CHANNEL_MX_MILTER,
-                                  .door = MILTER_DOOR_SMTP,
-                                  .config = &r->config->milters,
-                                  .at_once_max = MX_FILTERED_AT_ONCE};
-    m->app.filters = &m->filters;
+    m->app.filters =
+        milters_new(ROLE_FD_CHANNELS + CHANNEL_MX_MILTER, MILTER_DOOR_SMTP, MX_FILTERED_AT_ONCE, &r->config->milters);
     m->app.message_size_max = r->config->message_size;
     m->app.settings = &r->config->smtp;
     m->app.xclient = &r->config->xclient;
@@ -63,10 +59,16 @@ static void reload(struct role_run *r)
     struct mx_role *m = r->state;
     m->app.message_size_max = r->config->message_size;
     m->app.settings = &r->config->smtp;
-    m->filters.config = &r->config->milters;
+    m->app.filters->config = &r->config->milters;
     m->app.xclient = &r->config->xclient;
     m->app.rates = &r->config->rates;
     trace_buffer_set(r->config->trace.keep_seconds != 0);
+}
+
+static void stop(struct role_run *r)
+{
+    struct mx_role *m = r->state;
+    milters_stop(m->app.filters);
 }
 
 /* Its sessions have ended: what they said last is sent. */
@@ -92,5 +94,6 @@ const struct role_ops role_mx = {
     .listen = listen,
     .reload = reload,
     .control = control,
+    .stop = stop,
     .close = close_role,
 };

@@ -149,6 +149,13 @@ static void reload(struct role_run *r, int fd)
         r->ops->reload(r);
 }
 
+static void stop(struct role_run *r, int64_t grace_ms)
+{
+    if (r->ops->stop)
+        r->ops->stop(r);
+    server_stop(r->server, grace_ms);
+}
+
 static void take_message(struct role_run *r, struct span message, const int *fds, size_t fd_count)
 {
     struct span word, rest = message;
@@ -158,7 +165,7 @@ static void take_message(struct role_run *r, struct span message, const int *fds
         reload(r, fds[0]);
         close(fds[0]);
     } else if (span_eq(word, SPAN(CONTROL_STOP)) && span_to_u64(rest, 60000, &grace_ms)) {
-        server_stop(r->server, (int64_t)grace_ms);
+        stop(r, (int64_t)grace_ms);
     } else if (r->ops->control) {
         r->ops->control(r, message, fds, fd_count);
     } else {
@@ -182,7 +189,7 @@ static bool control_readable(void *ctx, int fd)
         return true;
     default:
         log_text(LOG_WARN, "master-gone", "the master is gone, so this role stops");
-        server_stop(r->server, ROLE_GRACE_MS);
+        stop(r, ROLE_GRACE_MS);
         return false;
     }
 }

@@ -81,6 +81,9 @@ struct role_ops {
     void (*reload)(struct role_run *r);
     /* Any other word on the control channel; the descriptors are the callee's. On the loop thread. May be NULL. */
     void (*control)(struct role_run *r, struct span message, const int *fds, size_t fd_count);
+    /* The server begins to stop: workers must wait for nobody outside of this server any more. On the loop thread. May
+     * be NULL. */
+    void (*stop)(struct role_run *r);
     /* After server_run(). */
     void (*close)(struct role_run *r);
 };

@@ -87,7 +87,7 @@ struct smtp_mail {
     uint64_t size;    /* 0: not known */
     bool is_8bit, is_binary, is_smtputf8, is_tls_required, is_by_traced;
     bool is_quarantined; /* for our own roles alone */
-    struct span trace; /* empty: none */
+    struct span trace;   /* empty: none */
     enum smtp_ret ret;
     struct span envid;  /* in xtext */
     int64_t hold_until; /* Unix seconds; 0: none */

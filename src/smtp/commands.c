@@ -145,8 +145,11 @@ static enum next cmd_rcpt(struct smtp *sm, struct span args)
     r->notify = rcpt.notify;
     r->orcpt = rcpt.orcpt;
     r->text = written(&t->arena, &r->address);
-    if (!sm->mode->recipient(sm, r))
+    size_t before = session_output(sm->session)->len;
+    if (!sm->mode->recipient(sm, r)) {
+        filter_rcpt_refused(sm, r, args, span_skip(strbuf_span(session_output(sm->session)), before));
         return NEXT_AGAIN;
+    }
     if (!filter_rcpt(sm, r, args)) {
         t->is_envelope_changed = true; /* the mode has taken it already */
         return NEXT_AGAIN;
@@ -326,6 +329,14 @@ static const struct smtp_row *row_find(const struct smtp *sm, struct span verb)
     return NULL;
 }
 
+static void refuse_unknown(struct smtp *sm, struct span line)
+{
+    unsigned errors = sm->errors;
+    if (filter_unknown(sm, line))
+        smtp_reply(sm, 500, "5.5.1", "Command not known here");
+    sm->errors = errors + 1; /* whatever a filter calls it */
+}
+
 enum next smtp_command_run(struct smtp *sm, struct span line)
 {
     struct span verb, args;
@@ -333,7 +344,7 @@ enum next smtp_command_run(struct smtp *sm, struct span line)
     if (!smtp_command_split(line, &verb, &args))
         smtp_reply(sm, 500, "5.5.2", "Not a command line");
     else if (!(row = row_find(sm, verb)))
-        smtp_reply(sm, 500, "5.5.1", "Command not known here");
+        refuse_unknown(sm, line);
     else if (line.len + 2 > row->line_max)
         smtp_reply(sm, 500, "5.5.2", "Line too long");
     else if (!(row->states & sm->state))

@@ -22,10 +22,10 @@ static void log_refused(const struct smtp *sm, const struct filter_link *l, cons
     log_end(&line);
 }
 
-/* The filter cannot be had: true where the mail goes on without it. */
+/* The filter cannot be had: true where the mail goes on without it. That the role stops is not the filter's failure. */
 static bool go_without(struct smtp *sm, const struct filter_link *l, const struct smtp_recipient *r)
 {
-    if (l->config->is_open)
+    if (l->config->is_open && !atomic_load(&sm->filters->role->is_stopping))
         return true;
     smtp_reply(sm, 451, "4.7.1", "Try again later");
     log_refused(sm, l, r, 451, "the filter is not available");
@@ -47,13 +47,17 @@ static void lose(const struct smtp *sm, struct filter_link *l, const struct err 
 static bool take(struct smtp *sm, struct filter_link *l, enum milter_stage stage, const struct milter_answer *answer,
                  const struct smtp_recipient *r)
 {
+    bool is_of_message = stage != MILTER_STAGE_UNKNOWN && sm->transaction;
     switch (answer->kind) {
     case MILTER_ANSWER_ACCEPT:
+        if (stage == MILTER_STAGE_UNKNOWN)
+            return true;
         *(stage <= MILTER_STAGE_HELO ? &l->is_session_accepted : &l->is_message_accepted) = true;
         return true;
     case MILTER_ANSWER_DISCARD:
-        sm->filters->is_discarded = sm->transaction != NULL;
-        log_refused(sm, l, r, 250, "discarded");
+        sm->filters->is_discarded = sm->filters->is_discarded || is_of_message;
+        if (is_of_message)
+            log_refused(sm, l, r, 250, "discarded");
         return true;
     case MILTER_ANSWER_REFUSE:
         smtp_reply(sm, answer->code, answer->enhanced, "%s", answer->text);
@@ -65,56 +69,17 @@ static bool take(struct smtp *sm, struct filter_link *l, enum milter_stage stage
     }
 }
 
-/* ---- macros ----------------------------------------------------------------------------------------------------- */
-
-enum { MACROS = 18 };
-
-static struct span domain_of(const struct mailbox_address *m)
-{
-    return m->domain;
-}
-
-/* All that are known now; which are sent is the filter's choice (milter/client.c). The client's name is its address, as
- * Sendmail writes it where the DNS says nothing: names are not looked up. */
-static void macros_of(struct smtp *sm, const struct smtp_recipient *r, struct arena *a, struct milter_macro out[MACROS])
-{
-    const struct peer *peer = session_peer(sm->session);
-    const struct smtp_transaction *t = sm->transaction;
-    bool is_submission = sm->filters->role->door == MILTER_DOOR_SUBMISSION;
-    struct span address = span_cstr(peer->address);
-    struct span name = address.len ? arena_printf(a, "[%s]", peer->address) : SPAN("localhost");
-    const struct milter_macro list[MACROS] = {
-        {"j", span_cstr(sm->mode->hostname(sm->session))},
-        {"v", SPAN("Tassis " TASSIS_VERSION)},
-        {"_", name},
-        {"{daemon_name}", is_submission ? SPAN("MSA") : SPAN("MTA")},
-        {"{client_addr}", address},
-        {"{client_name}", name},
-        {"{client_ptr}", name},
-        {"{client_port}", arena_printf(a, "%u", peer->port)},
-        {"{tls_version}", span_cstr(peer->tls_version)},
-        {"{cipher}", span_cstr(peer->tls_cipher)},
-        {"{auth_type}", sm->account ? SPAN("PLAIN") : SPAN_NONE}, /* how it was proven is gate's knowledge */
-        {"{auth_authen}", span_cstr(sm->account)},
-        {"i", t ? span_cstr(t->trace) : SPAN_NONE},
-        {"{mail_addr}", t ? t->from : SPAN_NONE},
-        {"{mail_host}", t ? domain_of(&t->mail.from) : SPAN_NONE},
-        {"{rcpt_addr}", r ? r->text : SPAN_NONE},
-        {"{rcpt_host}", r ? domain_of(&r->address) : SPAN_NONE},
-        {"{rcpt_mailer}", r ? SPAN("smtp") : SPAN_NONE},
-    };
-    memcpy(out, list, sizeof list);
-}
-
 /* ---- asking ----------------------------------------------------------------------------------------------------- */
 
 static enum status tell(struct smtp *sm, struct filter_link *l, enum milter_stage stage, struct span data,
                         const struct smtp_recipient *r, struct milter_answer *answer, struct err *err)
 {
     AUTO_ARENA a = ARENA_INIT;
-    struct milter_macro macros[MACROS];
-    macros_of(sm, r, &a, macros);
-    return milter_tell(l->milter, stage, data, macros, MACROS, answer, err);
+    struct milter_macro macros[FILTER_MACROS];
+    struct filter_recipient recipient;
+    filter_recipient_of(r, SPAN_NONE, &recipient);
+    filter_macros_of(sm, &recipient, &a, macros);
+    return milter_tell(l->milter, stage, data, macros, FILTER_MACROS, answer, err);
 }
 
 static bool ask(struct smtp *sm, struct filter_link *l, enum milter_stage stage, struct span data,
@@ -139,7 +104,7 @@ static bool join(struct smtp *sm, struct filter_link *l)
     AUTO_STRBUF data = STRBUF_INIT;
     const struct peer *peer = session_peer(sm->session);
     struct err err;
-    if (milter_open(sm->filters->role->channel, l->config, &l->milter, &err) != ST_OK) {
+    if (milters_call(sm->filters->role, l->place, l->config, &l->milter, &err) != ST_OK) {
         l->milter = NULL;
         lose(sm, l, &err);
         return true; /* asked again, and answered, at MAIL */
@@ -160,10 +125,8 @@ static bool say_hello(struct smtp *sm, struct filter_link *l, struct span name)
 /* False: too many ask already, and the client has heard so. */
 static bool enter(struct smtp *sm)
 {
-    struct milters *role = sm->filters->role;
-    if (atomic_fetch_add(&role->at_once, 1) < role->at_once_max)
+    if (milters_enter(sm->filters->role))
         return true;
-    atomic_fetch_sub(&role->at_once, 1);
     smtp_reply(sm, 451, "4.3.2", "Too busy, try again later");
     smtp_log_refused(sm, SPAN_NONE, 451, "too many sessions wait for filters");
     return false;
@@ -171,7 +134,7 @@ static bool enter(struct smtp *sm)
 
 static void leave(struct smtp *sm)
 {
-    atomic_fetch_sub(&sm->filters->role->at_once, 1);
+    milters_leave(sm->filters->role);
 }
 
 static bool ask_all(struct smtp *sm, enum milter_stage stage, struct span data, const struct smtp_recipient *r)
@@ -201,7 +164,7 @@ static void begin(struct smtp *sm)
             sm->filters = mem_alloc(sizeof *sm->filters);
             sm->filters->role = role;
         }
-        sm->filters->links[sm->filters->count++].config = &c->list[i];
+        sm->filters->links[sm->filters->count++] = (struct filter_link){.config = &c->list[i], .place = i};
     }
 }
 
@@ -276,6 +239,44 @@ bool filter_rcpt(struct smtp *sm, const struct smtp_recipient *r, struct span ar
     return ask_all(sm, MILTER_STAGE_RCPT, strbuf_span(&data), r);
 }
 
+static enum status tell_refused(struct smtp *sm, struct filter_link *l, struct span data,
+                                const struct filter_recipient *r, struct err *err)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    struct milter_macro macros[FILTER_MACROS];
+    struct milter_answer answer;
+    filter_macros_of(sm, r, &a, macros);
+    return milter_tell(l->milter, MILTER_STAGE_RCPT, data, macros, FILTER_MACROS, &answer, err);
+}
+
+void filter_rcpt_refused(struct smtp *sm, const struct smtp_recipient *r, struct span args, struct span reply)
+{
+    AUTO_STRBUF data = STRBUF_INIT;
+    struct filter_recipient refused;
+    struct filters *f = sm->filters;
+    struct err err;
+    if (!f || f->is_discarded || !milters_enter(f->role))
+        return;
+    put_path(r->text, args, &data);
+    filter_recipient_of(r, reply, &refused);
+    for (size_t i = 0; i < f->count; i++) {
+        struct filter_link *l = &f->links[i];
+        bool is_asked = l->is_in_message && !l->is_message_accepted && l->milter && milter_wants_refused(l->milter);
+        if (is_asked && tell_refused(sm, l, strbuf_span(&data), &refused, &err) != ST_OK)
+            lose(sm, l, &err);
+    }
+    leave(sm);
+}
+
+bool filter_unknown(struct smtp *sm, struct span line)
+{
+    AUTO_STRBUF data = STRBUF_INIT;
+    if (!sm->filters)
+        return true;
+    milter_put_string(&data, line);
+    return ask_all(sm, MILTER_STAGE_UNKNOWN, strbuf_span(&data), NULL);
+}
+
 bool filter_data(struct smtp *sm)
 {
     return ask_all(sm, MILTER_STAGE_DATA, SPAN_NONE, NULL);
@@ -304,7 +305,8 @@ static enum status tell_message(struct smtp *sm, struct filter_link *l, struct m
                                 struct milter_answer *answer, struct err *err)
 {
     AUTO_ARENA a = ARENA_INIT;
-    struct milter_macro macros[MACROS];
+    struct milter_macro macros[FILTER_MACROS];
+    struct filter_recipient none;
     struct span message;
     TRY(body_span(sm->transaction->body, &message, err));
     size_t end = header_block_end(message, NULL);
@@ -318,8 +320,9 @@ static enum status tell_message(struct smtp *sm, struct filter_link *l, struct m
     }
     if (answer->kind != MILTER_ANSWER_CONTINUE && answer->kind != MILTER_ANSWER_SKIP)
         return ST_OK;
-    macros_of(sm, NULL, &a, macros);
-    TRY(milter_end(l->milter, macros, MACROS, changes, answer, err));
+    filter_recipient_of(NULL, SPAN_NONE, &none);
+    filter_macros_of(sm, &none, &a, macros);
+    TRY(milter_end(l->milter, macros, FILTER_MACROS, changes, answer, err));
     l->is_in_message = false;
     return ST_OK;
 }

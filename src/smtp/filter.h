@@ -6,29 +6,22 @@
  * the mode has said yes; the first that refuses answers the client. At the end of a message each one sees what those
  * before it have made of it.
  *
- * Asking blocks the session's worker, as asking another role does (net/session.h). How many sessions of a role may do
- * so at once is bounded, so that workers are left for what no filter has to do with; who is beyond hears 451, whatever
+ * Asking blocks the session's worker, as asking another role does (net/session.h); how that is bounded is in
+ * smtp/milters.h. A session that is one too many hears 451, and so do those that wait when the role stops, whatever
  * `fail` says: else an attacker's flood would be a way past the filter.
  */
 #pragma once
-#include <stdatomic.h>
 #include "smtp/session.h"
-#include "sys/config_milter.h"
-
-/* A role's; made before its first session. */
-struct milters {
-    int channel;   /* to relay's door for filters */
-    unsigned door; /* enum milter_door */
-    _Atomic(const struct config_milters *) config;
-    uint32_t at_once_max;
-    _Atomic uint32_t at_once;
-};
 
 /* All answer the client themselves where they return false; where the session has no filters they return true. */
 bool filter_hello(struct smtp *sm, struct span name);
 /* args: as the client sent them. */
 bool filter_mail(struct smtp *sm, struct span args);
 bool filter_rcpt(struct smtp *sm, const struct smtp_recipient *r, struct span args);
+/* The mode has refused this recipient, with this reply: filters that want to know are told, and have no say. */
+void filter_rcpt_refused(struct smtp *sm, const struct smtp_recipient *r, struct span args, struct span reply);
+/* A command that is not known. */
+bool filter_unknown(struct smtp *sm, struct span line);
 bool filter_data(struct smtp *sm);
 /* The body is whole: it, the sender and the recipients may change. False: the message has had its answer. */
 bool filter_message(struct smtp *sm);

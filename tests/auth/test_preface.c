@@ -14,7 +14,9 @@ static void sample(struct preface *p)
                             .port = 50000,
                             .local_port = 993,
                             .tls_version = "TLSv1.3",
-                            .tls_cipher = "TLS_AES_256_GCM_SHA384"};
+                            .tls_cipher = "TLS_AES_256_GCM_SHA384",
+                            .tls_bits = 256,
+                            .auth_mechanism = "SCRAM-SHA-256"};
 }
 
 static void test_round_trip(void **state)
@@ -40,6 +42,8 @@ static void test_round_trip(void **state)
         assert_int_equal(q.peer.local_port, 993);
         assert_string_equal(q.peer.tls_version, "TLSv1.3");
         assert_string_equal(q.peer.tls_cipher, "TLS_AES_256_GCM_SHA384");
+        assert_int_equal(q.peer.tls_bits, 256);
+        assert_string_equal(q.peer.auth_mechanism, "SCRAM-SHA-256");
         assert_true(span_eq(q.tag, SPAN("a1")));
     }
 }
@@ -57,6 +61,7 @@ static void test_longest(void **state)
     memset(p.peer.address, '1', sizeof p.peer.address - 1);
     memset(p.peer.tls_version, '1', sizeof p.peer.tls_version - 1);
     memset(p.peer.tls_cipher, '1', sizeof p.peer.tls_cipher - 1);
+    memset(p.peer.auth_mechanism, '1', sizeof p.peer.auth_mechanism - 1);
     p.tag = span_of(tag, sizeof tag);
     preface_write(&p, &bytes);
     assert_int_equal(bytes.len, PREFACE_MAX);

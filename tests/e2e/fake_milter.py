@@ -4,8 +4,9 @@ import struct
 import threading
 
 # SMFIP_*
-NO_CONNECT, NO_HELO, NO_MAIL, NO_RCPT, NO_BODY, NO_HEADERS, NO_EOH, NR_HEADER, NO_UNKNOWN, NO_DATA, SKIP = (1 << n for n in range(11))
+NO_CONNECT, NO_HELO, NO_MAIL, NO_RCPT, NO_BODY, NO_HEADERS, NO_EOH, NR_HEADER, NO_UNKNOWN, NO_DATA, SKIP, RCPT_REJECTED = (1 << n for n in range(12))
 NR_BODY, HEADER_SPACE = 0x80000, 0x100000
+NO_ALL = 0x37f  # nothing but the end of a message
 ALL_ACTIONS = 0xdf  # all but quarantine and the lists of macros
 
 
@@ -17,27 +18,49 @@ def strings(*words):
     return b"".join(w.encode() + b"\0" if isinstance(w, str) else w + b"\0" for w in words)
 
 
+class Heard:
+    """What a filter was told."""
+
+    def __init__(self):
+        self.events = []  # (letter, data)
+        self.macros = []  # (letter, {name: value})
+        self.connections = 0
+
+
 class FakeMilter:
     """answers: {letter: bytes, list of bytes, or a function(data) of them}; what is not there is answered "continue".
     An empty answer is silence; None closes the connection."""
 
     def __init__(self, answers=None, path=None, steps=0, actions=ALL_ACTIONS, port=0):
-        self.answers = answers or {}
-        self.steps, self.actions = steps, actions
-        self.events = []  # (letter, data)
-        self.macros = []  # (letter, {name: value})
-        self.connections = 0
         self.open = set()
-        if path:
+        self.reset(answers, steps, actions)
+        self.path, self.port = path, port
+        self.listen()
+
+    def listen(self):
+        """Again, too, behind close()."""
+        if self.path:
             self.listener = socket.socket(socket.AF_UNIX)
-            self.listener.bind(str(path))
-            path.chmod(0o777)
-            self.address = str(path)
+            self.listener.bind(str(self.path))
+            self.path.chmod(0o777)
+            self.address = str(self.path)
         else:
-            self.listener = socket.create_server(("127.0.0.1", port))
-            self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+            self.listener = socket.create_server(("127.0.0.1", self.port))
+            self.port = self.listener.getsockname()[1]
+            self.address = f"127.0.0.1:{self.port}"
         self.listener.listen(50)
         threading.Thread(target=self.accept, daemon=True).start()
+
+    def reset(self, answers=None, steps=0, actions=ALL_ACTIONS):
+        """For the next test. What connections of before are told is not recorded any more."""
+        self.answers = answers or {}
+        self.by_connection = None  # answers of the n-th connection: a function of n, from 0
+        self.steps, self.actions = steps, actions
+        self.heard = Heard()
+
+    @property
+    def connections(self):
+        return self.heard.connections
 
     def section(self, name="fake", **keys):
         lines = "".join(f"{k} = {v}\n" for k, v in keys.items())
@@ -49,8 +72,10 @@ class FakeMilter:
                 connection = self.listener.accept()[0]
             except OSError:
                 return
-            self.connections += 1
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+            heard = self.heard
+            answers = self.by_connection(heard.connections) if self.by_connection else None
+            heard.connections += 1
+            threading.Thread(target=self.serve, args=(connection, heard, answers), daemon=True).start()
 
     def close(self):
         if self.listener.fileno() < 0:
@@ -67,17 +92,17 @@ class FakeMilter:
             except OSError:
                 pass  # it has ended by itself
 
-    def serve(self, connection):
+    def serve(self, connection, heard, answers):
         with connection:
             self.open.add(connection)
             try:
-                self.talk(connection)
+                self.talk(connection, heard, answers)
             except ConnectionError:
                 pass  # the server had enough of it
             finally:
                 self.open.discard(connection)
 
-    def talk(self, connection):
+    def talk(self, connection, heard, answers):
         with connection.makefile("rb") as stream:
             while True:
                 head = stream.read(4)
@@ -86,23 +111,23 @@ class FakeMilter:
                 body = stream.read(struct.unpack(">I", head)[0])
                 letter, data = body[:1], body[1:]
                 if letter == b"Q":
-                    self.events.append((letter, data))
+                    heard.events.append((letter, data))
                     return
-                if not self.answer(connection, letter, data):
+                if not self.answer(connection, letter, data, heard, self.answers if answers is None else answers):
                     return
 
-    def answer(self, connection, letter, data):
+    def answer(self, connection, letter, data, heard, answers):
         if letter == b"D":
             words = data[1:].split(b"\0")[:-1]
-            self.macros.append((data[:1], dict(zip(words[::2], words[1::2]))))
+            heard.macros.append((data[:1], dict(zip(words[::2], words[1::2]))))
             return True
-        self.events.append((letter, data))
-        if letter == b"O" and b"O" not in self.answers:
+        heard.events.append((letter, data))
+        if letter == b"O" and b"O" not in answers:
             reply = packet(b"O", struct.pack(">III", 6, self.actions, self.steps))
         elif letter == b"A" or (letter == b"L" and self.steps & NR_HEADER) or (letter == b"B" and self.steps & NR_BODY):
             return True
         else:
-            reply = self.answers.get(letter, packet(b"c"))
+            reply = answers.get(letter, packet(b"c"))
         if callable(reply):
             reply = reply(data)
         if reply is None:
@@ -112,12 +137,12 @@ class FakeMilter:
         return True
 
     def told(self, letter):
-        return [data for what, data in self.events if what == letter]
+        return [data for what, data in self.heard.events if what == letter]
 
     def letters(self):
         """What was told, in order, without the goodbyes: they come when the client's socket happens to be gone."""
-        return b"".join(what for what, _ in self.events if what != b"Q")
+        return b"".join(what for what, _ in self.heard.events if what != b"Q")
 
     def macro(self, letter, name):
         """The values under this name, one for each time it was given with the stage."""
-        return [values[name].decode() for what, values in self.macros if what == letter and name in values]
+        return [values[name].decode() for what, values in self.heard.macros if what == letter and name in values]

@@ -1,6 +1,9 @@
 """Filters (milters) at port 25 and at submission: what they are told, what their answers do, and what becomes of mail when they misbehave."""
+import base64
 import os
 import pathlib
+import re
+import shutil
 import struct
 import subprocess
 import tempfile
@@ -8,7 +11,7 @@ import time
 
 import pytest
 import tassis
-from fake_milter import HEADER_SPACE, NO_BODY, NO_HEADERS, NR_BODY, NR_HEADER, SKIP, FakeMilter, packet, strings
+from fake_milter import HEADER_SPACE, NO_ALL, NO_BODY, NO_HEADERS, NR_BODY, NR_HEADER, RCPT_REJECTED, SKIP, FakeMilter, packet, strings
 
 MESSAGE = (b"From: sender@example.org\r\nTo: alice@example.test\r\nSubject: Hello\r\nX-Old: one\r\nX-Old: two\r\n"
            b"\r\nfirst line\r\nsecond line\r\n")
@@ -22,21 +25,42 @@ REFUSALS = [
 ]
 
 
+TIMES = {"reply_timeout": "1s", "message_timeout": "1s"}
+
+
+@pytest.fixture(scope="module")
+def running():
+    """A server with two filters at port 25, one behind the other: the first fails closed; the second, behind a Unix socket, fails open
+    and is asked at submission, too."""
+    with tempfile.TemporaryDirectory(prefix="milter-") as folder:
+        pathlib.Path(folder).chmod(0o755)
+        first, second = FakeMilter(), FakeMilter(path=pathlib.Path(folder) / "sock")
+        config = first.section("first", **TIMES) + second.section("second", doors="smtp submission", fail="open", **TIMES)
+        server = tassis.temporary_server(auth="plaintext = loopback", config=config)
+        yield server, first, second
+        server.stop()
+        shutil.rmtree(server.dir)
+        first.close()
+        second.close()
+
+
 @pytest.fixture
-def world(make_server):
-    """world(answers, **keys of the section): a running server with alice and bob, and its filter."""
-    made = []
+def world(running):
+    """world(answers, **options): the server and its filters, of which the first gives these answers; all mailboxes are empty."""
+    server, first, second = running
 
-    def make(answers=None, doors="smtp", keys=None, more="", **options):
-        milter = FakeMilter(answers, **options)
-        made.append(milter)
-        server = make_server(auth="plaintext = loopback",
-                             config=milter.section(doors=doors, **{"reply_timeout": "2s", "message_timeout": "3s", **(keys or {})}) + more)
-        return server, milter
+    def make(answers=None, **options):
+        first.reset(answers, **options)
+        second.reset(steps=NO_ALL)
+        for address in ("alice@example.test", "bob@example.test"):
+            for mailbox in ("INBOX", "Junk"):
+                session = server.account(address).imap(mailbox)
+                session.ok("UID STORE 1:* +FLAGS.SILENT (\\Deleted)")
+                session.ok("EXPUNGE")
+                session.close()
+        return server, first
 
-    yield make
-    for milter in made:
-        milter.close()
+    return make
 
 
 def begin(server, sender="sender@example.org", *recipients):
@@ -83,7 +107,7 @@ def test_a_recipient_is_refused_and_the_others_are_not(world):
         client.message(MESSAGE)
         client.close()
     assert len(received(server)) == len(REFUSALS) and received(server, "bob@example.test") == []
-    server.wait_log(r"refused .*milter=fake.*to=bob@example.test")
+    server.wait_log(r"refused .*milter=first.*to=bob@example.test")
 
 
 @pytest.mark.parametrize("letter, command", [("H", "EHLO again.example.test"), ("M", "MAIL FROM:<sender@example.org>"), ("T", "DATA")])
@@ -127,7 +151,7 @@ def test_what_is_discarded_is_taken_and_not_delivered(world, letter):
     client = begin(server)
     client.message(MESSAGE)
     assert received(server) == []
-    server.wait_log(r"refused .*milter=fake.*discarded")
+    server.wait_log(r"refused .*milter=first.*discarded")
     client.expect(250, "MAIL FROM:<second@example.org>")
 
 
@@ -174,12 +198,12 @@ def test_a_quarantined_message_goes_to_junk(world):
     server.wait_log(r"milter-changed .*quarantine.*looks bad")
 
 
-def test_the_next_filter_sees_what_the_one_before_made(world):
-    second = FakeMilter({b"E": packet(b"y", strings("550 5.7.1 second"))})
-    server, milter = world({b"E": [packet(b"h", strings("X-Filtered", "by the first")), CONTINUE]}, more=second.section("second"))
+def test_the_next_filter_sees_what_the_one_before_made(world, running):
+    server, first = world({b"E": [packet(b"h", strings("X-Filtered", "by the first")), CONTINUE]})
+    second = running[2]
+    second.reset({b"E": packet(b"y", strings("550 5.7.1 second"))})
     begin(server).message(MESSAGE, code=550)
     assert second.told(b"L")[-1] == b"X-Filtered\0by the first\0"
-    second.close()
 
 
 @pytest.mark.parametrize("steps, letters", [(NO_HEADERS | NO_BODY, b"OCHMRTNE"), (0x7f | 0x200, b"OE"), (NR_HEADER | NR_BODY, b"OCHMRTLLLLLNBE")])
@@ -226,27 +250,71 @@ def test_a_message_that_is_given_up_is_aborted(world):
     assert milter.connections == 1
 
 
-def test_submission_tells_who_logged_in(world):
-    server, milter = world({b"M": lambda data: CONTINUE}, doors="submission")
-    begin(server).message(MESSAGE)  # port 25 has no filter
-    assert milter.connections == 0
-    client = server.submission(server.account("bob@example.test"))
-    client.expect(250, "MAIL FROM:<bob@example.test>")
-    client.expect(250, "RCPT TO:<alice@example.test>")
-    client.message(MESSAGE)
-    assert milter.macro(b"M", b"{auth_authen}") == ["bob@example.test"] and milter.macro(b"M", b"{auth_type}")
-    assert milter.letters().startswith(b"OCHMRTLLLLL")
+def test_submission_tells_who_logged_in_and_how(world, running):
+    server, first = world()
+    second = running[2]
+    bob = server.account("bob@example.test")
+    def word(text):
+        return base64.b64encode(text.encode()).decode()
+
+    for words, mechanism in ((["AUTH PLAIN " + word(f"\0{bob.address}\0{bob.password}")], "PLAIN"),
+                             (["AUTH login", word(bob.address), word(bob.password)], "LOGIN")):
+        second.reset()
+        client = server.smtp("submission")
+        for line in words[:-1]:
+            client.expect(334, line)
+        client.expect(235, words[-1])
+        client.expect(250, "MAIL FROM:<bob@example.test>")
+        client.expect(250, "RCPT TO:<alice@example.test>")
+        client.message(MESSAGE)
+        assert second.macro(b"M", b"{auth_authen}") == [bob.address] and second.macro(b"M", b"{auth_type}") == [mechanism]
+        assert second.macro(b"C", b"{daemon_name}") == ["MSA"]
+        assert second.letters().startswith(b"OCHMRTLLLLL")
+    assert first.connections == 0  # it is not for this door
 
 
-def test_a_unix_socket(make_server):
-    with tempfile.TemporaryDirectory(prefix="milter-") as folder:
-        pathlib.Path(folder).chmod(0o755)
-        milter = FakeMilter({b"R": packet(b"r")}, path=pathlib.Path(folder) / "sock")
-        server = make_server(config=milter.section())
+def test_a_tls_session_is_told_so(world):
+    server, milter = world()
+    client = server.smtp()
+    client.expect(220, "STARTTLS")
+    client.sock = tassis.tls_context().wrap_socket(client.sock)
+    client.expect(250, "EHLO client.example.test")
+    assert milter.letters() == b"OCHH"
+    assert milter.macro(b"H", b"{tls_version}") == ["TLSv1.3"]
+    assert milter.macro(b"H", b"{cipher}") == [client.sock.cipher()[0]] and milter.macro(b"H", b"{cipher_bits}") == [str(client.sock.cipher()[2])]
+
+
+def test_a_refused_recipient_is_shown_to_who_wants_it(world):
+    for steps, told in ((0, []), (RCPT_REJECTED, [b"<nobody@example.test>\0NOTIFY=NEVER\0"])):
+        server, milter = world(steps=steps, answers={b"R": packet(b"d")})  # its answer has no meaning
         client = server.smtp()
         client.expect(250, "MAIL FROM:<sender@example.org>")
-        client.expect(550, "RCPT TO:<alice@example.test>")
-        milter.close()
+        reply = client.expect(550, "RCPT TO:<nobody@example.test> NOTIFY=NEVER")[0]
+        assert milter.told(b"R") == told
+        milter.answers = {}
+        client.expect(250, "RCPT TO:<alice@example.test>")
+        client.message(MESSAGE)
+        assert len(received(server)) == 1
+    assert milter.macro(b"R", b"{rcpt_mailer}") == ["error", "smtp"]
+    assert milter.macro(b"R", b"{rcpt_host}") == ["5.1.1", "example.test"]
+    assert milter.macro(b"R", b"{rcpt_addr}") == [reply, "alice@example.test"]
+
+
+def test_a_command_that_is_not_known(world):
+    server, milter = world()
+    client = server.smtp()
+    client.expect("500 5.5.1", "XYZZY plugh")
+    for answer, reply in REFUSALS[1:3]:
+        milter.answers = {b"U": answer}
+        assert client.command("XYZZY plugh")[-1].startswith(reply)
+    for answer in (b"a", b"d"):  # nothing is known of a message yet
+        milter.answers = {b"U": packet(answer)}
+        client.expect("500 5.5.1", "XYZZY plugh")
+    milter.answers = {b"E": packet(b"r")}
+    client.expect(250, "MAIL FROM:<sender@example.org>")
+    client.expect(250, "RCPT TO:<alice@example.test>")
+    client.message(MESSAGE, code=550)
+    assert set(milter.told(b"U")) == {b"XYZZY plugh\0"}
 
 
 # ---- filters that misbehave
@@ -265,24 +333,65 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("fail", ["closed", "open"])
-@pytest.mark.parametrize("letter", ["O", "M", "E"])
-def test_fail_closed_and_open(world, letter, fail):
-    """Closed: 4xx and nothing is let through; open: the mail goes on. Each way a session of its own."""
-    server, milter = world(keys={"reply_timeout": "1s", "message_timeout": "1s", "fail": fail})
-    for name, answer in BAD:
-        milter.answers = {letter.encode(): answer}
-        log = len(server.log())
-        client = server.smtp()
-        if fail == "closed" and letter != "E":
-            assert client.command("MAIL FROM:<sender@example.org>")[-1].startswith("451 4.7.1"), name
-        else:
-            client.expect(250, "MAIL FROM:<sender@example.org>")
+@pytest.mark.parametrize("letter", ["M", "E"])
+def test_fail_closed_and_open(world, running, letter):
+    """Closed: 4xx and nothing is let through; open: the mail goes on. Each way a session of its own, all at the same time."""
+    server, first = world()
+    for milter, fail in ((first, "closed"), (running[2], "open")):
+        milter.reset()
+        milter.by_connection = lambda n: {letter.encode(): BAD[n][1]}
+        clients, log = [], len(server.log())
+        for name, _ in BAD:
+            clients.append(server.smtp())
+        for client in clients:
+            client.send("MAIL FROM:<sender@example.org>\r\n")
+        for (name, _), client in zip(BAD, clients):
+            if fail == "closed" and letter == "M":
+                assert client.reply()[-1].startswith("451 4.7.1"), name
+                continue
+            assert client.reply()[-1].startswith("250"), name
             client.expect(250, "RCPT TO:<alice@example.test>")
-            client.message(MESSAGE, code=451 if fail == "closed" else 250)
-        server.wait_log(f"milter-failed .*milter=fake.*then={fail}", after=log)
-        client.close()
-    assert len(received(server)) == (len(BAD) if fail == "open" else 0)
+            client.expect(354, "DATA")
+            client.send(MESSAGE + b".\r\n")
+        for (name, _), client in zip(BAD, clients):
+            if not (fail == "closed" and letter == "M"):
+                assert client.reply()[-1].startswith("451" if fail == "closed" else "250"), name
+            client.close()
+        assert len(re.findall(f"milter-failed .*milter={'first' if fail == 'closed' else 'second'}.*then={fail}", server.log()[log:])) == len(BAD)
+        milter.reset(steps=NO_ALL)
+    assert len(received(server)) == len(BAD)
+
+
+def test_options_that_cannot_be(world, running):
+    server, first = world()
+    for milter, fail in ((first, "closed"), (running[2], "open")):
+        for name, answer in BAD:
+            if name in ("silent", "cut"):  # these take time; see below
+                continue
+            milter.reset({b"O": answer})
+            client = server.smtp()
+            client.expect(451 if fail == "closed" else 250, "MAIL FROM:<sender@example.org>")
+            client.close()
+        milter.reset(steps=NO_ALL)
+
+
+def test_a_filter_without_a_word_is_called_by_one_at_a_time(world):
+    server, milter = world({b"O": b""})
+    log = len(server.log())
+    server.smtp().close()  # EHLO took as long as the filter has to answer
+    trying = server.talk("smtp")
+    trying.reply()
+    trying.send("EHLO client.example.test\r\n")
+    while milter.connections < 2:
+        time.sleep(0.005)
+    other = server.smtp()
+    other.expect("451 4.7.1", "MAIL FROM:<sender@example.org>")
+    assert milter.connections == 2 and trying.is_silent(0.01)
+    server.wait_log("milter-failed .*one of them is calling it again", after=log)
+    assert trying.reply()[-1].startswith("250")
+    milter.reset()
+    for client in (trying, other):
+        assert client.command("MAIL FROM:<sender@example.org>")[-1].startswith("250")
 
 
 def test_changes_that_cannot_be(world):
@@ -297,39 +406,43 @@ def test_changes_that_cannot_be(world):
 def test_changes_that_were_not_asked_for_or_come_too_early(world):
     server, milter = world({b"E": [packet(b"h", strings("X", "y")), CONTINUE]}, actions=0)
     begin(server).message(MESSAGE, code=451)
-    server, milter = world({b"M": [packet(b"h", strings("X", "y")), CONTINUE]})
+    milter.reset({b"M": [packet(b"h", strings("X", "y")), CONTINUE]})
     server.smtp().expect(451, "MAIL FROM:<sender@example.org>")
 
 
-def test_a_filter_that_is_not_there_and_comes_back(world):
+def test_a_filter_that_is_not_there_and_comes_back(world, running):
     server, milter = world()
+    log = len(server.log())
     milter.close()
     client = server.smtp()
     client.expect(451, "MAIL FROM:<sender@example.org>")
-    server.wait_log(r"milter-unreachable .*milter=fake")
-    again = FakeMilter(port=int(milter.address.rsplit(":", 1)[1]))
+    server.wait_log(r"milter-unreachable .*milter=first", after=log)
+    milter.listen()
     deadline = time.monotonic() + 20  # relay leaves a filter that was not there alone for a moment
     while not client.command("MAIL FROM:<sender@example.org>")[-1].startswith("250"):
         assert time.monotonic() < deadline
-        time.sleep(0.2)
-    again.close()
+        time.sleep(0.1)
 
 
-def test_a_silent_filter_leaves_others_alone(world):
-    """Sessions that wait for a filter do not keep the role from serving others."""
-    server, milter = world({b"M": lambda data: b"" if b"slow" in data else CONTINUE}, keys={"reply_timeout": "20s"})
+def test_a_silent_filter_leaves_others_alone(make_server):
+    """Sessions that wait for a filter keep the role neither from serving others nor from stopping."""
+    milter = FakeMilter({b"M": lambda data: b"" if b"slow" in data else CONTINUE})
+    server = make_server(auth="plaintext = loopback", config=milter.section(fail="open", reply_timeout="5m"))
     waiting = [server.smtp() for _ in range(20)]
     for client in waiting:
         client.send("MAIL FROM:<slow@example.org>\r\n")
     begin(server).message(MESSAGE)
     assert len(received(server)) == 1
     assert all(client.is_silent(0.01) for client in waiting)
-    for client in waiting:
-        client.close()
+    server.stop()
+    assert " killed " not in server.log()
+    for client in waiting:  # the filter has not said yes
+        assert client.reply()[-1].startswith("451 4.7.1")
     milter.close()
 
 
-def test_config_errors(server):
+def test_config_errors(running):
+    server = running[0]
     for section, complaint in (("[milter]\naddress = 127.0.0.1:1", "name is made of"),
                                ("[milter a]\nfail = open", "needs an address"),
                                ("[milter a]\naddress = nowhere", "neither host:port"),

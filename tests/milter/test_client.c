@@ -41,7 +41,7 @@ static enum status talk(struct span answers, bool is_in_octets, bool is_closed, 
     if (is_closed)
         shutdown(pair[1], SHUT_WR);
     struct milter *m = NULL;
-    enum status st = milter_over(pair[0], &config, &m, err);
+    enum status st = milter_over(pair[0], &config, -1, &m, err);
     if (st == ST_OK)
         st = milter_tell(m, MILTER_STAGE_MAIL, SPAN("<a@b>\0"), NULL, 0, answer, err);
     if (st == ST_OK)
