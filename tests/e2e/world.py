@@ -54,7 +54,8 @@ class Dns:
         return self
 
     def ask(self, kind, name):
-        done = subprocess.run(["kdig", "@127.0.0.1", "-p", str(self.port), "+noall", "+answer", name, kind], capture_output=True, text=True, timeout=20)
+        """By TCP, which is refused at once while nobody listens yet."""
+        done = subprocess.run(["kdig", "@127.0.0.1", "-p", str(self.port), "+tcp", "+noall", "+answer", name, kind], capture_output=True, text=True, timeout=20)
         return done.stdout
 
     def change(self, records):
