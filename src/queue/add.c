@@ -14,8 +14,8 @@ enum status queue_destination_due(struct queue *q, struct span name, int64_t at,
     sqlite3_stmt *st;
     if (is_now)
         TRY(queue_sql(&q->writer,
-                      "INSERT INTO destination VALUES(?1, ?2, 0, 0) ON CONFLICT(name) DO UPDATE"
-                      " SET next_at = ?2, blocked_until = 0",
+                      "INSERT INTO destination VALUES(?1, ?2, -1, 0) ON CONFLICT(name) DO UPDATE"
+                      " SET next_at = ?2, blocked_until = min(blocked_until, 0) - 1",
                       &st, err));
     else
         TRY(queue_sql(&q->writer,

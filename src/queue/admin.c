@@ -77,25 +77,26 @@ struct acting {
     size_t count, in_this;
 };
 
+/* Due now, and known to be pushed (db.c, 5). */
 static enum status set_recipients(struct queue *q, uint64_t message, enum queue_state from, enum queue_state to,
-                                  int64_t at, struct err *err)
+                                  struct err *err)
 {
     sqlite3_stmt *st;
-    TRY(queue_sql(&q->writer,
-                  "UPDATE recipient SET state = ?3, next_attempt_at = ?4 WHERE id BETWEEN ?1 << 16"
-                  " AND (?1 << 16) + 65535 AND state = ?2",
-                  &st, err));
+    TRY(queue_sql(
+        &q->writer,
+        "UPDATE recipient SET state = ?3, next_attempt_at = min(next_attempt_at, 0) - 1 WHERE id BETWEEN ?1 << 16"
+        " AND (?1 << 16) + 65535 AND state = ?2",
+        &st, err));
     sqlite3_bind_int64(st, 1, (sqlite3_int64)message);
     sqlite3_bind_int(st, 2, (int)from);
     sqlite3_bind_int(st, 3, (int)to);
-    sqlite3_bind_int64(st, 4, at);
     return queue_sql_done(&q->writer, st, "act", err);
 }
 
 static enum status drop(struct queue *q, uint64_t message, struct err *err)
 {
-    TRY(set_recipients(q, message, QUEUE_WAITING, QUEUE_FAILED, 0, err));
-    TRY(set_recipients(q, message, QUEUE_HELD, QUEUE_FAILED, 0, err));
+    TRY(set_recipients(q, message, QUEUE_WAITING, QUEUE_FAILED, err));
+    TRY(set_recipients(q, message, QUEUE_HELD, QUEUE_FAILED, err));
     return queue_remove_done(q, message, err);
 }
 
@@ -119,18 +120,18 @@ static enum status act_on(struct queue *q, const struct acting *w, const struct 
     case QUEUE_DROP:
         return drop(q, m->id, err);
     case QUEUE_HOLD:
-        return set_recipients(q, m->id, QUEUE_WAITING, QUEUE_HELD, 0, err);
+        return set_recipients(q, m->id, QUEUE_WAITING, QUEUE_HELD, err);
     case QUEUE_RELEASE:
-        TRY(set_recipients(q, m->id, QUEUE_HELD, QUEUE_WAITING, 0, err));
+        TRY(set_recipients(q, m->id, QUEUE_HELD, QUEUE_WAITING, err));
         if (m->wishes.hold_until > w->now) {
-            TRY(set_recipients(q, m->id, QUEUE_WAITING, QUEUE_WAITING, 0, err));
+            TRY(set_recipients(q, m->id, QUEUE_WAITING, QUEUE_WAITING, err));
             TRY(hold_no_longer(q, m->id, w->now, err));
         }
         break;
     case QUEUE_RETRY:
         if (m->wishes.hold_until > w->now) /* its sender wants it so */
             return ST_OK;
-        TRY(set_recipients(q, m->id, QUEUE_WAITING, QUEUE_WAITING, 0, err));
+        TRY(set_recipients(q, m->id, QUEUE_WAITING, QUEUE_WAITING, err));
         break;
     }
     for (size_t i = 0; i < m->recipient_count; i++)

@@ -13,6 +13,10 @@
  *
  *  4. A flush that failed is not built upon: store/sqlite/wal_vfs.c, whose way of writing the queue shares.
  *
+ *  5. A push from outside (queue_act, queue_run) is not lost to an attempt that was under way: it takes one off
+ *     recipient.next_attempt_at and destination.blocked_until, from 0 or below. Who then writes when the next attempt
+ *     is to be says which value the attempt began with; where another one below 0 stands there, that one stays.
+ *
  * Changes that come from several threads share transactions: who finds nobody writing becomes the leader, takes all
  * changes that wait, runs them in one transaction, and goes on until none is left. If one of them fails for the
  * database's sake, all are rolled back and each is tried in a transaction of its own, so that nobody fails for another.

@@ -73,7 +73,7 @@ struct queue_recipient {
     enum queue_state state;
     bool is_delay_told; /* a delay notice went out */
     uint32_t attempts;
-    int64_t next_attempt_at; /* Unix seconds */
+    int64_t next_attempt_at; /* Unix seconds; below 0: it was pushed, and is due now */
     struct span last_reply;  /* what the other side said last */
 };
 struct queue_message {
@@ -98,6 +98,7 @@ struct queue_destination {
     struct span name;
     int64_t next_at;   /* something is due then */
     uint32_t failures; /* in a row, of the hosts, not of messages */
+    int64_t pushes;    /* for queue_rest() */
 };
 /* Destinations that have something due at `now`, the longest waiting first; at most `limit`. *next_at: when there is
  * something to do after these (INT64_MAX: nothing known). */
@@ -108,9 +109,10 @@ enum status queue_destinations(struct queue *q, struct arena *a, int64_t now, si
 enum status queue_due(struct queue *q, struct arena *a, struct span destination, int64_t now, size_t limit,
                       bool (*skip)(void *ctx, uint64_t recipient_id), void *ctx, struct queue_message **list,
                       size_t *count, struct err *err);
-/* A destination has nothing due any more, or its hosts cannot be reached until blocked_until (0: they can). */
+/* A destination has nothing due any more, or its hosts cannot be reached until blocked_until (0: they can). pushes: as
+ * queue_destinations() gave it before the attempt that failed; who has pushed the destination since is heard. */
 enum status queue_rest(struct queue *q, struct span destination, int64_t blocked_until, uint32_t failures,
-                       struct err *err);
+                       int64_t pushes, struct err *err);
 enum status queue_body(struct queue *q, uint64_t id, struct strbuf *out, struct err *err);
 
 /* What an attempt led to, for one recipient. WAITING: again at next_attempt_at. */
@@ -120,6 +122,7 @@ struct queue_outcome {
     bool is_attempt; /* counts as one */
     bool is_delay_told;
     int64_t next_attempt_at;
+    int64_t began_at; /* the recipient's next_attempt_at when the attempt began: a push since then is heard */
     struct span reply;
     struct span destination; /* it stands in another's queue from now on; empty: as it was */
 };

@@ -78,7 +78,8 @@ static enum status destinations(struct queue_db *d, struct arena *a, int64_t now
                                 struct queue_destination **list, size_t *count, int64_t *next_at, struct err *err)
 {
     sqlite3_stmt *st;
-    TRY(queue_sql(d, "SELECT name, next_at, failures FROM destination ORDER BY next_at LIMIT ?", &st, err));
+    TRY(queue_sql(d, "SELECT name, next_at, failures, min(blocked_until, 0) FROM destination ORDER BY next_at LIMIT ?",
+                  &st, err));
     sqlite3_bind_int64(st, 1, (sqlite3_int64)limit + 1);
     *list = arena_array(a, limit + 1, sizeof **list);
     *count = 0;
@@ -91,8 +92,8 @@ static enum status destinations(struct queue_db *d, struct arena *a, int64_t now
             rc = SQLITE_DONE;
             break;
         }
-        (*list)[(*count)++] =
-            (struct queue_destination){queue_column_text(st, 0, a), at, (uint32_t)sqlite3_column_int64(st, 2)};
+        (*list)[(*count)++] = (struct queue_destination){
+            queue_column_text(st, 0, a), at, (uint32_t)sqlite3_column_int64(st, 2), sqlite3_column_int64(st, 3)};
     }
     enum status result = rc == SQLITE_DONE ? ST_OK : queue_sql_error(d, "destinations", err);
     sqlite3_reset(st);

@@ -69,7 +69,8 @@ static enum status run_one(struct queue *q, struct running *r, struct span desti
     TRY(count_messages(q, destination, domain, r->now, &count, err));
     if (count == 0)
         return ST_OK;
-    TRY(queue_sql(&q->writer, "UPDATE recipient SET next_attempt_at = 0 WHERE" WAITS_FOR_IT, &st, err));
+    TRY(queue_sql(&q->writer, "UPDATE recipient SET next_attempt_at = min(next_attempt_at, 0) - 1 WHERE" WAITS_FOR_IT,
+                  &st, err));
     queue_bind_text(st, 1, destination);
     queue_bind_text(st, 2, domain);
     sqlite3_bind_int64(st, 3, r->now);

@@ -14,8 +14,10 @@ static enum status settle_one(struct queue *q, const struct queue_outcome *o, st
 {
     sqlite3_stmt *st;
     TRY(queue_sql(&q->writer,
-                  "UPDATE recipient SET state = ?2, attempts = attempts + ?3, delay_told = max(delay_told, ?4),"
-                  " next_attempt_at = ?5, last_reply = CASE WHEN ?6 = '' THEN last_reply ELSE ?6 END,"
+                  "UPDATE recipient SET state = CASE WHEN state = 3 AND ?2 = 0 THEN 3 ELSE ?2 END,"
+                  " attempts = attempts + ?3, delay_told = max(delay_told, ?4), next_attempt_at = CASE"
+                  " WHEN ?2 = 0 AND next_attempt_at < 0 AND next_attempt_at <> ?8 THEN next_attempt_at ELSE ?5 END,"
+                  " last_reply = CASE WHEN ?6 = '' THEN last_reply ELSE ?6 END,"
                   " destination = CASE WHEN ?7 = '' THEN destination ELSE ?7 END WHERE id = ?1",
                   &st, err));
     sqlite3_bind_int64(st, 1, (sqlite3_int64)o->recipient_id);
@@ -25,6 +27,7 @@ static enum status settle_one(struct queue *q, const struct queue_outcome *o, st
     sqlite3_bind_int64(st, 5, o->next_attempt_at);
     queue_bind_text(st, 6, o->reply);
     queue_bind_text(st, 7, o->destination);
+    sqlite3_bind_int64(st, 8, o->began_at);
     TRY(queue_sql_done(&q->writer, st, "settle", err));
     return o->destination.len ? queue_destination_due(q, o->destination, o->next_attempt_at, false, err) : ST_OK;
 }
@@ -90,6 +93,7 @@ struct resting {
     struct span name;
     int64_t blocked_until;
     uint32_t failures;
+    int64_t pushes;
 };
 
 static enum status first_due(struct queue *q, struct span name, int64_t *at, struct err *err)
@@ -109,6 +113,9 @@ static enum status first_due(struct queue *q, struct span name, int64_t *at, str
     return ST_OK;
 }
 
+/* Since the attempt began whose failure is told (db.c, 5). */
+#define PUSHED "blocked_until < 0 AND blocked_until <> ?5"
+
 static enum status rest(struct queue *q, void *ctx, struct err *err)
 {
     const struct resting *r = ctx;
@@ -120,20 +127,22 @@ static enum status rest(struct queue *q, void *ctx, struct err *err)
     } else {
         TRY(queue_sql(&q->writer,
                       "INSERT INTO destination VALUES(?1, max(?2, ?3), ?3, ?4) ON CONFLICT(name) DO UPDATE"
-                      " SET next_at = max(?2, ?3), blocked_until = ?3, failures = ?4",
+                      " SET next_at = CASE WHEN " PUSHED " THEN ?2 ELSE max(?2, ?3) END,"
+                      " blocked_until = CASE WHEN " PUSHED " THEN blocked_until ELSE ?3 END, failures = ?4",
                       &st, err));
         sqlite3_bind_int64(st, 2, at);
         sqlite3_bind_int64(st, 3, r->blocked_until);
         sqlite3_bind_int64(st, 4, r->failures);
+        sqlite3_bind_int64(st, 5, r->pushes);
     }
     queue_bind_text(st, 1, r->name);
     return queue_sql_done(&q->writer, st, "rest", err);
 }
 
 enum status queue_rest(struct queue *q, struct span destination, int64_t blocked_until, uint32_t failures,
-                       struct err *err)
+                       int64_t pushes, struct err *err)
 {
-    struct resting r = {destination, blocked_until, failures};
+    struct resting r = {destination, blocked_until, failures, pushes};
     return queue_change(q, rest, &r, false, err);
 }
 

@@ -40,7 +40,8 @@ struct destination {
     size_t in_hand_count, in_hand_cap;
     unsigned busy, linked; /* workers on it; those of them with a working connection */
     uint32_t limit, successes, failures;
-    int64_t rest_until; /* Unix seconds */
+    int64_t pushes;      /* as the queue said last: handed back with what became of it (queue_rest) */
+    int64_t rest_pushes; /* those that were known when the attempt began after which it rests */
     struct link *idle[DESTINATION_IDLE_MAX];
     size_t idle_count;
 };

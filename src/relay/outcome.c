@@ -94,7 +94,8 @@ static void judge(struct making *w, size_t i, const struct verdict *v, struct sp
     const struct queue_recipient *r = &w->m->recipients[i];
     struct span reply = span_cstr(v->reply);
     struct queue_outcome *o = &w->outcomes[i];
-    *o = (struct queue_outcome){.recipient_id = r->id, .state = v->state, .is_attempt = true, .reply = reply};
+    *o = (struct queue_outcome){
+        .recipient_id = r->id, .state = v->state, .is_attempt = true, .began_at = r->next_attempt_at, .reply = reply};
     switch (v->state) {
     case QUEUE_WAITING:
         o->next_attempt_at = next_attempt(w, r);
@@ -154,7 +155,10 @@ static void expire_one(struct making *w, size_t i, int64_t start, bool is_expire
 {
     const struct queue_recipient *r = &w->m->recipients[i];
     struct queue_outcome *o = &w->outcomes[i];
-    *o = (struct queue_outcome){.recipient_id = r->id, .state = QUEUE_WAITING, .next_attempt_at = r->next_attempt_at};
+    *o = (struct queue_outcome){.recipient_id = r->id,
+                                .state = QUEUE_WAITING,
+                                .next_attempt_at = r->next_attempt_at,
+                                .began_at = r->next_attempt_at};
     bool is_returned = is_by_over && w->m->wishes.by == QUEUE_BY_RETURN;
     if (is_expired || is_returned) {
         struct span why =

@@ -83,6 +83,8 @@ static struct destination *destination_for(struct relay *r, const struct queue_d
         d = destination_new(due->name, due->failures);
         map_put(r->destinations, due->name, d);
     }
+    if (d)
+        d->pushes = due->pushes;
     return d;
 }
 
@@ -122,10 +124,11 @@ static bool rest_if_idle(struct relay *r, struct destination *d)
     pthread_mutex_lock(&r->lock);
     bool is_idle = !d->busy && !d->first && !d->is_resting;
     uint32_t failures = d->failures;
+    int64_t pushes = d->pushes;
     pthread_mutex_unlock(&r->lock);
     if (!is_idle)
         return false;
-    if (queue_rest(r->parts.queue, span_cstr(d->name), 0, failures, &err) == ST_OK)
+    if (queue_rest(r->parts.queue, span_cstr(d->name), 0, failures, pushes, &err) == ST_OK)
         return true;
     log_queue_error(&err);
     return false;
@@ -203,7 +206,8 @@ static void sweep(struct relay *r)
     int64_t now = clock_wall_ms() / 1000;
     while ((d = take_finished(r, clock_mono_ms())) != NULL) {
         int64_t until = d->is_resting ? rest_time(r, d->failures, now) : 0;
-        if (queue_rest(r->parts.queue, span_cstr(d->name), until, d->failures, &err) != ST_OK)
+        int64_t pushes = d->is_resting ? d->rest_pushes : d->pushes;
+        if (queue_rest(r->parts.queue, span_cstr(d->name), until, d->failures, pushes, &err) != ST_OK)
             log_queue_error(&err);
         if (d->is_resting)
             log_text(LOG_INFO, "resting", "%s does not answer (%u times in a row); the next try is in %lld s", d->name,

@@ -27,6 +27,7 @@ struct errand {
     struct span domain;
     const struct config_route *route;
     const struct config_relay *settings;
+    int64_t pushes; /* of the destination, when the message was taken up */
 };
 
 static bool is_stopping(struct relay *r)
@@ -183,6 +184,7 @@ static void report_failure(struct errand *e)
     destination_failed(e->d);
     if (e->d->linked == 0 && e->d->idle_count == 0) {
         e->d->is_resting = true;
+        e->d->rest_pushes = e->pushes;
         destination_clear(e->d);
     }
     pthread_mutex_unlock(&e->r->lock);
@@ -263,6 +265,7 @@ static bool keep_ours(struct errand *e, struct arena *a, struct queue_message *m
             moved[moved_count++] = (struct queue_outcome){.recipient_id = r->id,
                                                           .state = QUEUE_WAITING,
                                                           .next_attempt_at = clock_wall_ms() / 1000,
+                                                          .began_at = r->next_attempt_at,
                                                           .destination = wanted};
     }
     if (moved_count && queue_settle(e->r->parts.queue, moved, moved_count, NULL, 0, 0, &err) == ST_OK)
@@ -312,6 +315,7 @@ static void serve(struct relay *r, struct destination *d)
                          &e.route); /* an old route's: keep_ours() sees to it */
     for (unsigned sent = 0; goes_on(r, d, sent); sent++) {
         e.parcel = destination_take(d);
+        e.pushes = d->pushes;
         relay_make_ready(r, d); /* there may be room for another worker */
         pthread_mutex_unlock(&r->lock);
         send_parcel(&e);

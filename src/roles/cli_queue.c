@@ -27,10 +27,10 @@ static json_t *message_json(const struct queue_message *m)
     json_t *recipients = json_array();
     for (size_t i = 0; i < m->recipient_count; i++) {
         const struct queue_recipient *r = &m->recipients[i];
-        json_array_append_new(recipients,
-                              json_pack("{s:o,s:s,s:I,s:o,s:o}", "address", cli_text(r->address), "state",
-                                        state_name(m, r->state), "attempts", (json_int_t)r->attempts, "next",
-                                        cli_time(r->next_attempt_at), "reply", cli_text(r->last_reply)));
+        json_array_append_new(recipients, json_pack("{s:o,s:s,s:I,s:o,s:o}", "address", cli_text(r->address), "state",
+                                                    state_name(m, r->state), "attempts", (json_int_t)r->attempts,
+                                                    "next", cli_time(r->next_attempt_at > 0 ? r->next_attempt_at : 0),
+                                                    "reply", cli_text(r->last_reply)));
     }
     struct span sender = m->sender.len ? m->sender : SPAN("<>");
     const struct queue_wishes *w = &m->wishes;

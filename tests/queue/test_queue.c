@@ -215,6 +215,17 @@ static void urgent_ones_come_first(void **state)
     queue_free(&q);
 }
 
+static void push(struct queue *q, const struct queue_filter *f, bool is_run)
+{
+    struct err err;
+    size_t count = 0;
+    if (is_run)
+        assert_int_equal(queue_run(q, QUEUE_RUN_DOMAIN, SPAN("dead.test"), SPAN("dead.test"), &count, &err), ST_OK);
+    else
+        assert_int_equal(queue_act(q, f, QUEUE_RETRY, &count, &err), ST_OK);
+    assert_int_equal(count, 1);
+}
+
 /* A destination at rest is not given out, whatever comes for it; a push from outside ends the rest. */
 static void a_destination_rests(void **state)
 {
@@ -227,7 +238,7 @@ static void a_destination_rests(void **state)
     int64_t next;
     uint64_t id = add_to(q, "x", "bob@dead.test", "", 0);
     assert_int_equal(destinations(q, &a, 1000, &list, &next), 1);
-    assert_int_equal(queue_rest(q, SPAN("dead.test"), 1600, 3, &err), ST_OK);
+    assert_int_equal(queue_rest(q, SPAN("dead.test"), 1600, 3, 0, &err), ST_OK);
     assert_int_equal(destinations(q, &a, 1000, &list, &next), 0);
     assert_int_equal(next, 1600);
     add_to(q, "x", "carol@dead.test", "dave@other.test", 0);
@@ -243,6 +254,81 @@ static void a_destination_rests(void **state)
     queue_free(&q);
 }
 
+/* Somebody pushes while an attempt is under way (db.c, 5): when that fails, the push still counts. */
+static void a_push_is_not_lost_to_an_attempt_under_way(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool is_pushed_before, is_pushed_meanwhile, is_run; /* run: ETRN's way */
+        bool is_due;
+    } rows[] = {
+        {"an attempt of its own", false, false, false, false},
+        {"a push's attempt", true, false, false, false},
+        {"pushed meanwhile", false, true, false, true},
+        {"pushed again", true, true, false, true},
+        {"run", true, false, true, false},
+        {"run again", true, true, true, true},
+    };
+    clock_fake(1000 * 1000, 0);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        AUTO_ARENA a = ARENA_INIT;
+        struct err err;
+        struct queue *q = open_queue();
+        struct queue_destination *list;
+        struct queue_message *messages;
+        size_t count;
+        int64_t next;
+        uint64_t id = add_to(q, "x", "bob@dead.test", "", 0);
+        struct queue_filter f = {.id = id};
+        if (rows[i].is_pushed_before)
+            push(q, &f, rows[i].is_run);
+        assert_int_equal(destinations(q, &a, 1000, &list, &next), 1);
+        assert_int_equal(due(q, &a, "dead.test", 1000, &messages), 1);
+        const struct queue_recipient *r = &messages[0].recipients[0];
+        if (rows[i].is_pushed_meanwhile)
+            push(q, &f, rows[i].is_run);
+        struct queue_outcome o = {.recipient_id = r->id, .state = QUEUE_WAITING, .is_attempt = true, .began_at = r->next_attempt_at,
+                                  .next_attempt_at = 1900, .reply = SPAN("451 later")};
+        assert_int_equal(queue_settle(q, &o, 1, NULL, 0, 0, &err), ST_OK);
+        assert_int_equal(queue_rest(q, SPAN("dead.test"), 1600, 1, list[0].pushes, &err), ST_OK);
+        bool is_due = destinations(q, &a, 1000, &list, &next) == 1 && due(q, &a, "dead.test", 1000, &messages) == 1;
+        if (is_due != rows[i].is_due)
+            fail_msg("%s: due %d", rows[i].name, is_due);
+        if (is_due) { /* the next attempt knows of the push, and its failure counts */
+            o.began_at = messages[0].recipients[0].next_attempt_at;
+            assert_int_equal(queue_settle(q, &o, 1, NULL, 0, 0, &err), ST_OK);
+            assert_int_equal(queue_rest(q, SPAN("dead.test"), 1600, 2, list[0].pushes, &err), ST_OK);
+            assert_int_equal(destinations(q, &a, 1000, &list, &next), 0);
+            assert_int_equal(next, 1900);
+        }
+        assert_int_equal(queue_act(q, &f, QUEUE_DROP, &count, &err), ST_OK);
+        assert_int_equal(queue_rest(q, SPAN("dead.test"), 0, 0, 0, &err), ST_OK);
+        queue_free(&q);
+    }
+}
+
+/* The operator holds what is being sent just then: it is not sent again, whatever the attempt says of later. */
+static void a_hold_outlives_the_attempt_under_way(void **state)
+{
+    (void)state;
+    AUTO_ARENA a = ARENA_INIT;
+    struct err err;
+    struct queue *q = open_queue();
+    struct queue_message m, *list;
+    size_t count;
+    uint64_t id = add_to(q, "x", "bob@example.test", "", 0);
+    struct queue_filter f = {.id = id};
+    assert_int_equal(queue_act(q, &f, QUEUE_HOLD, &count, &err), ST_OK);
+    settle(q, id << 16, QUEUE_WAITING, 2000, "451 later");
+    assert_int_equal(queue_get(q, &a, id, &m, &err), ST_OK);
+    assert_int_equal(m.recipients[0].state, QUEUE_HELD);
+    assert_int_equal(due(q, &a, "example.test", INT32_MAX, &list), 0);
+    settle(q, id << 16, QUEUE_DELIVERED, 0, "250 ok"); /* it has arrived nevertheless */
+    assert_int_equal(queue_get(q, &a, id, &m, &err), ST_NOTFOUND);
+    queue_free(&q);
+}
+
 static void a_destination_with_nothing_is_forgotten(void **state)
 {
     (void)state;
@@ -253,7 +339,7 @@ static void a_destination_with_nothing_is_forgotten(void **state)
     int64_t next;
     uint64_t id = add_to(q, "x", "bob@example.test", "", 0);
     settle(q, id << 16, QUEUE_DELIVERED, 0, "250 ok");
-    assert_int_equal(queue_rest(q, SPAN("example.test"), 0, 0, &err), ST_OK);
+    assert_int_equal(queue_rest(q, SPAN("example.test"), 0, 0, 0, &err), ST_OK);
     assert_int_equal(destinations(q, &a, INT32_MAX, &list, &next), 0);
     assert_true(next == INT64_MAX);
     queue_free(&q);
@@ -566,6 +652,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_in_hand_is_skipped, setup, teardown),
         cmocka_unit_test_setup_teardown(urgent_ones_come_first, setup, teardown),
         cmocka_unit_test_setup_teardown(a_destination_rests, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_push_is_not_lost_to_an_attempt_under_way, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_hold_outlives_the_attempt_under_way, setup, teardown),
         cmocka_unit_test_setup_teardown(a_destination_with_nothing_is_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(deadlines_come_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(filters_say_which, setup, teardown),
