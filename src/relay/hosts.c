@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/random.h>
+#include "relay/self.h"
 #include "base/banned.h"
 
 static uint32_t random_number(void)
@@ -26,19 +27,21 @@ bool host_address_read(struct span text, uint16_t port, struct host_address *out
     memcpy(out->text, text.p, text.len);
     struct sockaddr_in *v4 = (struct sockaddr_in *)&out->address;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&out->address;
-    if (inet_pton(AF_INET, out->text, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(port);
-        out->length = sizeof *v4;
-        return true;
+    struct in_addr ip4;
+    struct in6_addr ip6;
+    bool is_4 = inet_pton(AF_INET, out->text, &ip4) == 1;
+    if (!is_4 && inet_pton(AF_INET6, out->text, &ip6) != 1)
+        return false;
+    if (!is_4 && IN6_IS_ADDR_V4MAPPED(&ip6)) { /* RFC 4291 §2.5.5.2: an IPv4 node, and as such it may be ourselves */
+        memcpy(&ip4, &ip6.s6_addr[12], sizeof ip4);
+        is_4 = true;
     }
-    if (inet_pton(AF_INET6, out->text, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(port);
-        out->length = sizeof *v6;
-        return true;
-    }
-    return false;
+    out->length = is_4 ? sizeof *v4 : sizeof *v6;
+    if (is_4)
+        *v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = ip4};
+    else
+        *v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = ip6};
+    return true;
 }
 
 static void address_of(struct span rdata, uint16_t port, struct host_address *out)
@@ -147,27 +150,11 @@ static enum status read_mx(struct arena *a, const struct dns_answer *answer, str
     return ST_OK;
 }
 
-static bool is_same_address(const struct host_address *a, const struct host_address *b)
-{
-    return a->length == b->length && memcmp(&a->address, &b->address, a->length) == 0;
-}
-
-static bool is_self(const struct host *h, const struct hosts_self *self)
-{
-    if (span_ieq(h->name, span_cstr(self->hostname)))
-        return true;
-    for (size_t i = 0; i < h->address_count; i++)
-        for (size_t k = 0; k < self->address_count; k++)
-            if (is_same_address(&h->addresses[i], &self->addresses[k]))
-                return true;
-    return false;
-}
-
 /* RFC 5321 §5.1: where we are in the list, hosts as far away as we, or farther, are not tried. */
 static enum status cut_at_self(struct hosts *hs, struct span domain, const struct hosts_self *self, struct err *err)
 {
     for (size_t i = 0; i < hs->count; i++) {
-        if (!is_self(&hs->list[i], self))
+        if (!hosts_is_self(self, &hs->list[i]))
             continue;
         size_t keep = 0;
         while (hs->list[keep].preference < hs->list[i].preference)

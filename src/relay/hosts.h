@@ -31,13 +31,7 @@ struct hosts {
     bool is_implicit;  /* no MX record: the domain itself */
 };
 
-/* What is ours, so that mail does not come back to us (RFC 5321 §5.1): the host name, and addresses with ports we
- * listen on. */
-struct hosts_self {
-    const char *hostname;
-    const struct host_address *addresses; /* with ports */
-    size_t address_count;
-};
+struct hosts_self; /* relay/self.h: what is ours */
 
 /* ST_TEMPORARY: the DNS does not answer (or lies), try later. ST_NOTFOUND: no such domain, or a domain that takes no
  * mail; err->client has the enhanced code first ("5.1.10 …"). ST_STATE: the mail would come back to us ("5.4.6 …"). */

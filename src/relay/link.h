@@ -5,7 +5,7 @@
 #pragma once
 #include "net/dial.h"
 #include "net/dns.h"
-#include "relay/hosts.h"
+#include "relay/self.h"
 #include "relay/tls_policy.h"
 #include "smtp/client.h"
 #include "sys/config_relay.h"

@@ -12,6 +12,7 @@
 #include "queue/queue.h"
 #include "relay/milter_door.h"
 #include "relay/relay.h"
+#include "relay/self.h"
 #include "relay/sts.h"
 #include "relay/tls_policy.h"
 #include "relay/tls_report.h"
@@ -35,6 +36,7 @@ struct relay_role {
     struct strbuf ca;
     struct sts *sts;
     struct tls_policies *policies;
+    struct hosts_self self;
     struct tls_reporter *reporter;
     struct trace_store *trace;
     struct tracer *tracer;
@@ -88,6 +90,7 @@ static enum status prepare(struct role_run *r, struct err *err)
     TRY(open_dns(r, role, err));
     TRY(open_tls(r, role, err));
     TRY(open_wake(r, role, err));
+    role->self = hosts_self_new(&r->config->arena, r->config);
     role->app.queue = role->queue;
     role->app.wake = wake;
     role->app.wake_ctx = role;
@@ -115,18 +118,6 @@ static void options(const struct role_run *r, struct server_options *o)
     (void)o;
 }
 
-/* The addresses that [listen] smtp names: mail that would go there comes back to us. */
-static struct hosts_self self_of(struct config *c)
-{
-    struct host_address *list = arena_array(&c->arena, c->listen_count + 1, sizeof *list);
-    size_t n = 0;
-    for (size_t i = 0; i < c->listen_count; i++)
-        if (c->listen[i].service == SERVICE_SMTP && c->listen[i].host &&
-            host_address_read(span_cstr(c->listen[i].host), c->listen[i].port, &list[n]))
-            n++;
-    return (struct hosts_self){c->hostname, list, n};
-}
-
 static enum status listen_role(struct role_run *r, struct err *err)
 {
     struct relay_role *role = r->state;
@@ -144,10 +135,10 @@ static enum status listen_role(struct role_run *r, struct err *err)
                                           .policies = role->policies,
                                           .hostname = r->config->hostname,
                                           .settings = &r->config->relay,
-                                          .self = self_of(r->config)}};
+                                          .self = role->self}};
     role->relay = relay_start(&parts);
-    role->reporter = tls_reporter_start(&(struct tls_reporter_parts){
-        role->queue, r->config->hostname, &role->app.settings, https, wake, role});
+    role->reporter = tls_reporter_start(
+        &(struct tls_reporter_parts){role->queue, r->config->hostname, &role->app.settings, https, wake, role});
     role->milters.dns = role->dns;
     role->milters.config = &r->config->milters;
     TRY(role_serve_channel(r, CHANNEL_MX_MILTER, &milter_door_protocol, &role->milters, err));
