@@ -112,7 +112,7 @@ static enum status flush(struct milter *m, struct err *err)
 static enum status read_more(struct milter *m, int64_t deadline_ms, struct err *err)
 {
     char bytes[READ_BYTES];
-    size_t n;
+    size_t n = 0;
     TRY(read_some(m->fd, m->stop_fd, bytes, sizeof bytes, deadline_ms, &n, err));
     strbuf_add_bytes(&m->in, bytes, n);
     return ST_OK;
@@ -268,7 +268,7 @@ static enum status read_answer(struct milter *m, int64_t wait_ms, struct milter_
                                struct milter_answer *answer, struct err *err)
 {
     int64_t last_ms = clock_mono_ms() + (wait_ms > MILTER_PROGRESS_MAX_MS ? wait_ms : MILTER_PROGRESS_MAX_MS);
-    for (;;) {
+    for (unsigned progress = 0; progress < MILTER_PROGRESS_MAX; progress += answer->kind == MILTER_ANSWER_PROGRESS) {
         char letter;
         struct span data;
         size_t size;
@@ -281,8 +281,9 @@ static enum status read_answer(struct milter *m, int64_t wait_ms, struct milter_
         if (answer->kind != MILTER_ANSWER_CHANGE && answer->kind != MILTER_ANSWER_PROGRESS)
             return ST_OK;
         if (clock_mono_ms() >= last_ms)
-            return err_set(err, ST_TEMPORARY, "it does not come to an end");
+            break;
     }
+    return err_set(err, ST_TEMPORARY, "it does not come to an end");
 }
 
 static void put_event(struct milter *m, enum milter_stage stage, struct span data, const struct milter_macro *macros,

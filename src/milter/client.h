@@ -11,7 +11,10 @@
 #include "milter/packet.h"
 #include "sys/config_milter.h"
 
-enum { MILTER_PROGRESS_MAX_MS = 10 * 60 * 1000 };
+enum {
+    MILTER_PROGRESS_MAX_MS = 10 * 60 * 1000,
+    MILTER_PROGRESS_MAX = 10000 /* of one answer: it is said each second at most, not in a loop */
+};
 
 struct milter;
 

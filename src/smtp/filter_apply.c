@@ -32,6 +32,15 @@ static enum status edit(struct smtp *sm, const struct filter_link *l, const stru
     return ST_OK;
 }
 
+/* It is going to stand in a command: nothing of it may end a line, or a text. */
+static bool is_one_line(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.p[i] < ' ' || text.p[i] == 0x7f)
+            return false;
+    return true;
+}
+
 /* "<a@example.test>" or without brackets, with arguments: as MAIL and RCPT have it behind their keyword. */
 static struct span path(struct smtp *sm, const char *keyword, const struct milter_change *c)
 {
@@ -52,7 +61,8 @@ static enum status change_sender(struct smtp *sm, const struct milter_change *c,
 {
     struct smtp_transaction *t = sm->transaction;
     struct smtp_mail_args args;
-    if (smtp_mail_parse(&t->arena, path(sm, "FROM:", c), SMTP_PARAM_DSN, &args, err) != SMTP_FINE)
+    if (!is_one_line(c->name) || !is_one_line(c->value) ||
+        smtp_mail_parse(&t->arena, path(sm, "FROM:", c), SMTP_PARAM_DSN, &args, err) != SMTP_FINE)
         return err_set(err, ST_SYNTAX, "its sender is malformed");
     t->mail.from = args.from;
     t->mail.is_smtputf8 = t->mail.is_smtputf8 || args.is_smtputf8;
@@ -83,7 +93,8 @@ static enum status add_recipient(struct smtp *sm, const struct filter_link *l, c
 {
     struct smtp_transaction *t = sm->transaction;
     struct smtp_rcpt_args args;
-    if (smtp_rcpt_parse(&t->arena, path(sm, "TO:", c), SMTP_PARAM_DSN, true, &args, err) != SMTP_FINE)
+    if (!is_one_line(c->name) || !is_one_line(c->value) ||
+        smtp_rcpt_parse(&t->arena, path(sm, "TO:", c), SMTP_PARAM_DSN, true, &args, err) != SMTP_FINE)
         return err_set(err, ST_SYNTAX, "its recipient is malformed");
     struct smtp_recipient *r = smtp_recipient_slot(t);
     r->address = args.to;

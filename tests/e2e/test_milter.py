@@ -397,7 +397,9 @@ def test_a_filter_without_a_word_is_called_by_one_at_a_time(world):
 def test_changes_that_cannot_be(world):
     server, milter = world()
     for changes in ([packet(b"h", strings("bad name", "x"))], [packet(b"h", b"X-Cut\0")], [packet(b"e", strings("<not an address"))],
-                    [packet(b"+", strings("<>"))], [packet(b"h", strings("X", "y"))] * 1001, [packet(b"b", b"x" * 60000)] * 1000):
+                    [packet(b"+", strings("<>"))], [packet(b"+", strings('<"a\r\nRCPT TO:<bob@example.test>"@example.test>'))],
+                    [packet(b"e", strings("<bob@example.test>", "ENVID=a\r\nRSET"))], [packet(b"h", strings("X\r\nY", "z"))],
+                    [packet(b"h", strings("X", "y"))] * 1001, [packet(b"b", b"x" * 60000)] * 1000):
         milter.answers = {b"E": [*changes, CONTINUE]}
         begin(server).message(MESSAGE, code=451)
     assert received(server) == []

@@ -121,6 +121,39 @@ static void test_a_body_that_is_too_large(void **state)
     strbuf_free(&changes.body);
 }
 
+/* A filter that is always at work and never done. */
+static void test_endless_progress(void **state)
+{
+    (void)state;
+    AUTO_ARENA a = ARENA_INIT;
+    AUTO_STRBUF answers = STRBUF_INIT;
+    struct milter_changes changes = {.arena = &a};
+    struct milter_answer answer;
+    struct err err;
+    strbuf_add(&answers, SPAN(OPTIONS("\0\0\0\0")));
+    for (unsigned i = 0; i < MILTER_PROGRESS_MAX; i++)
+        strbuf_add(&answers, SPAN("\0\0\0\1p"));
+    strbuf_add(&answers, SPAN("\0\0\0\1c"));
+    assert_int_equal(talk(strbuf_span(&answers), false, true, &changes, &answer, &err), ST_TEMPORARY);
+}
+
+/* Nothing is waited for any more. */
+static void test_stop(void **state)
+{
+    (void)state;
+    int pair[2], stop[2];
+    struct milter *m = NULL;
+    struct err err;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    assert_int_equal(pipe(stop), 0);
+    assert_int_equal(write(stop[1], "x", 1), 1);
+    static const struct config_milter patient = {.name = "test", .reply_ms = 600 * 1000};
+    assert_int_equal(milter_over(pair[0], &patient, stop[0], &m, &err), ST_CLOSED);
+    close(pair[1]);
+    close(stop[0]);
+    close(stop[1]);
+}
+
 /* NO_MAIL: nothing is sent, so the next answer is the end's. */
 static void test_events_that_are_left_out(void **state)
 {
@@ -141,7 +174,9 @@ int main(void)
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_misbehaviour),
         cmocka_unit_test(test_a_body_that_is_too_large),
+        cmocka_unit_test(test_endless_progress),
         cmocka_unit_test(test_events_that_are_left_out),
+        cmocka_unit_test(test_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
