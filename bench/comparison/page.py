@@ -3,7 +3,7 @@ import json
 import statistics
 
 from . import growth, plot
-from .works import TASSIS
+from .works import LIMITS, TASSIS, absent
 
 NAMES = {"tassis": "Tassis", "postfix-dovecot": "Postfix + Dovecot", "opensmtpd-dovecot": "OpenSMTPD + Dovecot", "postfix-cyrus": "Postfix + Cyrus"}
 ORDER = list(NAMES)
@@ -31,16 +31,20 @@ def ratio(results, work):
 
 def cell(results, work, peer):
     value, _ = best(results, work, peer)
-    if value is None:
-        failed = any(results.error(work.key, s) for s in results.servers_of(work.key) if peer_of(s) == peer)
-        return "failed" if failed else ""
-    return plot.short(value)
+    if value is not None:
+        return plot.short(value)
+    if any(results.error(work.key, s) for s in results.servers_of(work.key) if peer_of(s) == peer):
+        return "failed"
+    return absent(work, peer) if results.has_run(peer) else ""
 
 
-def limit_cell(results, work):
-    limit = results.median(work.key, "limit")
+def limit_cell(results, work, name):
+    """How much of the limit Tassis reaches, beside the limit."""
+    limit = results.median(work.key, "limit/" + name)
     ours, _ = best(results, work, TASSIS)
-    return f"{plot.short(limit)} ({100 * ours / limit:.0f} %)" if limit and ours else ""
+    if not limit or not ours:
+        return ""
+    return f"{plot.short(limit)} ({100 * (ours / limit if work.more_is_better else limit / ours):.0f} %)"
 
 
 def goal_cell(work, times):
@@ -52,8 +56,8 @@ def goal_cell(work, times):
 
 
 def main_table(results, works):
-    lines = ["| work | | " + " | ".join(f"**{NAMES[p]}**" if p == TASSIS else NAMES[p] for p in ORDER) + " | x the better peer | goal | the machine's limit |",
-             "|---|---|" + "--:|" * len(ORDER) + "--:|---|--:|"]
+    lines = ["| work | | " + " | ".join(f"**{NAMES[p]}**" if p == TASSIS else NAMES[p] for p in ORDER) + " | x the better peer | goal | "
+             + " | ".join(LIMITS.values()) + " |", "|---|---|" + "--:|" * len(ORDER) + "--:|---|" + "--:|" * len(LIMITS)]
     for work in works:
         if not results.servers_of(work.key):
             continue
@@ -61,7 +65,8 @@ def main_table(results, works):
         cells = [cell(results, work, p) for p in ORDER]
         cells[0] = f"**{cells[0]}**" if cells[0] else ""
         lines.append(f"| {work.title} | {work.unit} | " + " | ".join(cells)
-                     + f" | {plot.short(times) + 'x' if times else ''} | {goal_cell(work, times)} | {limit_cell(results, work)} |")
+                     + f" | {plot.short(times) + 'x' if times else ''} | {goal_cell(work, times)} | "
+                     + " | ".join(limit_cell(results, work, name) for name in LIMITS) + " |")
     return lines
 
 
@@ -79,7 +84,7 @@ def delivery_table(results, works):
 
 def about(base, results):
     a = json.loads(base.joinpath("about.json").read_text())
-    spreads = [results.spread(row["work"], row["server"]) for row in results.rows if "error" not in row and row["server"] != "limit"]
+    spreads = [results.spread(row["work"], row["server"]) for row in results.rows if "error" not in row and peer_of(row["server"]) != "limit"]
     spread = f" Between rounds figures differ by {100 * statistics.median(spreads):.0f} % in the median." if spreads else ""
     return [f"Taken on {a['date']} with `{a['command'].strip()}` ({a['rounds']} rounds, medians) at commit {a['commit']}; server and load generator share the machine's "
             f"{a['cores']} cores ({a['cpu']}, {a['memory_gb']} GB; {a['system']}, Linux {a['kernel']}, {a['file_system']}). "
@@ -126,10 +131,10 @@ def plots(folder, results, works, curves):
     title_of = group_titles(works)
     pictures = {
         "ratios": plot.bars("Tassis against the better of its peers (1 = the same; the line is the goal)", "times as fast, or times less", [
-            (title_of[w.key], [ratio(results, w)]) for w in shown], ["Tassis"], {title_of[w.key]: w.goal for w in shown if w.goal}, left=420),
+            (title_of[w.key], [ratio(results, w)]) for w in shown], ["Tassis"], {title_of[w.key]: w.goal for w in shown if w.goal}),
         "delivery": plot.bars("Messages to a mailbox, each flushed", "messages a second (logarithmic)", [
-            (title_of[w.key], [best(results, w, p)[0] for p in ORDER] + [results.median(w.key, "limit")])
-            for w in works if w.key.startswith(("in-", "submission"))], [NAMES[p] for p in ORDER] + ["raw flushes of the same bytes"], left=420),
+            (title_of[w.key], [best(results, w, p)[0] for p in ORDER] + [results.median(w.key, "limit/flush")])
+            for w in works if w.key.startswith(("in-", "submission"))], [NAMES[p] for p in ORDER] + ["raw flushes of the same bytes"]),
         "growth": plot.lines("Growth", [
             (title, "messages in the mailbox" if c != "accounts" else "accounts", "per second" if unit == "/s" else unit,
              {NAMES[p]: [pt for s in dict.fromkeys(r["server"] for r in curves.rows) if peer_of(s) == p for pt in points(curves, c, s)] for p in ORDER})

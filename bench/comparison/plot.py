@@ -46,25 +46,35 @@ def document(width, height, parts, title):
             + STYLE + "\n" + "\n".join(parts) + "\n</svg>\n")
 
 
-def legend(names, x, y):
+def wide(text):
+    """Pixels that a text of 13 px may take: a font's average, with something to spare."""
+    return 7.2 * len(text)
+
+
+def legend(names, x, y, is_shown=lambda i: True):
     parts = []
     for i, name in enumerate(names):
+        if not is_shown(i):
+            continue
         parts.append(f'<rect class="s{i % 5}" x="{x}" y="{y - 10}" width="12" height="10"/><text x="{x + 17}" y="{y}">{escape(name)}</text>')
-        x += 40 + 7.2 * len(name)
+        x += 40 + wide(name)
     return parts
 
 
-def bars(title, axis_label, groups, names, goals=None, left=330):
+def bars(title, axis_label, groups, names, goals=None):
     """groups: [(label, [value or None for each name])]; goals: {label: value}, a line across the group."""
     goals = goals or {}
     values = [v for _, row in groups for v in row if v] + list(goals.values())
     if not values:
         return None
-    bar, gap, top, width = 13, 12, 64, 960
+    bar, gap, top = 13, 12, 64
+    left = round(20 + max(wide(label) for label, _ in groups))
+    width = left + 540
     heights = [bar * max(1, sum(v is not None for v in row)) for _, row in groups]
     height = top + sum(heights) + gap * len(groups) + 44
     x = LogAxis(min(values), max(values), left, width - 70)
-    parts = [f'<text class="title" x="12" y="24">{escape(title)}</text>', *legend(names, 12, 48)]
+    parts = [f'<text class="title" x="12" y="24">{escape(title)}</text>', 
+             *legend(names, 12, 48, lambda i: any(row[i] is not None for _, row in groups))]
     for tick in x.ticks:
         label = f"{tick:g}" if tick < 1000 else f"{tick:,.0f}"
         parts.append(f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{top}" y2="{height - 40}"/>'
@@ -79,8 +89,12 @@ def bars(title, axis_label, groups, names, goals=None, left=330):
         for i, value in enumerate(row):
             if value is None:
                 continue
-            parts.append(f'<rect class="s{i % 5}" x="{left}" y="{y}" width="{max(1.0, x(value) - left):.1f}" height="{bar - 2}"/>'
-                         f'<text class="small" x="{max(x(value), left) + 5:.1f}" y="{y + bar - 3}">{short(value)}</text>')
+            end = max(x(value), left + 1)
+            told = end + 5
+            if label in goals and end - 2 <= x(goals[label]) <= told + wide(short(value)):
+                told = x(goals[label]) + 5 # not under the goal's line
+            parts.append(f'<rect class="s{i % 5}" x="{left}" y="{y}" width="{end - left:.1f}" height="{bar - 2}"/>'
+                         f'<text class="small" x="{told:.1f}" y="{y + bar - 3}">{short(value)}</text>')
             y += bar
         if all(v is None for v in row):
             y += bar
@@ -104,8 +118,9 @@ def panel(ox, oy, pw, ph, head, xl, yl, curves, names):
     points = [p for c in curves.values() for p in c if p[1]]
     xs = sorted({p[0] for p in points})
     place = {v: ox + 70 + (i + 0.5) * (pw - 90) / len(xs) for i, v in enumerate(xs)}
-    y = LogAxis(min(p[1] for p in points), max(p[1] for p in points), oy + ph - 46, oy + 30)
-    parts = [f'<text x="{ox + 70}" y="{oy + 16}">{escape(head)}</text>']
+    y = LogAxis(min(p[1] for p in points), max(p[1] for p in points), oy + ph - 58, oy + 30)
+    what, comma, how = head.partition(", ")
+    parts = [f'<text x="{ox + 70}" y="{oy + 16}">{escape(what)}<tspan class="small">{escape(comma + how)}</tspan></text>']
     for tick in y.ticks:
         label = f"{tick:g}" if tick < 1000 else f"{tick:,.0f}"
         parts.append(f'<line class="grid" x1="{ox + 70}" x2="{ox + pw - 20}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
@@ -115,9 +130,15 @@ def panel(ox, oy, pw, ph, head, xl, yl, curves, names):
     parts.append(f'<text class="small" x="{ox + pw / 2:.0f}" y="{oy + ph - 10}" text-anchor="middle">{escape(xl)}</text>'
                  f'<text class="small" transform="translate({ox + 14} {oy + ph / 2:.0f}) rotate(-90)" text-anchor="middle">{escape(yl)}</text>')
     for i, name in enumerate(names):
-        curve = [(place[px], y(py), py) for px, py in sorted(curves.get(name, [])) if py]
+        curve = [(place[px], y(py), py, below(px, py, name, curves)) for px, py in sorted(curves.get(name, [])) if py]
         if curve:
-            parts.append(f'<polyline class="s{i % 5}" points="{" ".join(f"{a:.1f},{b:.1f}" for a, b, _ in curve)}"/>')
-        parts += [f'<circle class="s{i % 5}" cx="{a:.1f}" cy="{b:.1f}" r="3.5"/><text class="small" x="{a:.1f}" y="{b - 8:.1f}" text-anchor="middle">{short(v)}</text>'
-                  for a, b, v in curve]
+            parts.append(f'<polyline class="s{i % 5}" points="{" ".join(f"{a:.1f},{b:.1f}" for a, b, *_ in curve)}"/>')
+        parts += [f'<circle class="s{i % 5}" cx="{a:.1f}" cy="{b:.1f}" r="3.5"/><text class="small" x="{a:.1f}" y="{b + 18 if is_below else b - 8:.1f}" text-anchor="middle">{short(v)}</text>'
+                  for a, b, v, is_below in curve]
     return parts
+
+
+def below(x, y, name, curves):
+    """Where two curves are near each other at x, the lower one's figure stands below its point."""
+    others = [dict(curve).get(x) for other, curve in curves.items() if other != name]
+    return any(other and (y < other < 4 * y or (y == other and name == max(curves))) for other in others)

@@ -8,7 +8,10 @@ class Results:
         self.path = path
         self.rows = []
         if path.exists():
-            self.rows = [json.loads(line) for line in path.read_text().splitlines() if line]
+            whole, _, cut = path.read_text().rpartition("\n")
+            self.rows = [json.loads(line) for line in whole.splitlines() if line]
+            if cut:  # killed while it wrote
+                path.write_text("".join(line + "\n" for line in whole.splitlines()))
 
     def add(self, **row):
         self.rows.append(row)
@@ -22,6 +25,9 @@ class Results:
 
     def has(self, **wanted):
         return any("error" not in row and all(row.get(k) == v for k, v in wanted.items()) for row in self.rows)
+
+    def has_run(self, peer):
+        return any(row["server"].partition("/")[0] == peer for row in self.rows)
 
     def values(self, work, server, field="value"):
         return [row[field] for row in self.rows if row["work"] == work and row["server"] == server and row.get(field) is not None]

@@ -13,9 +13,12 @@ from .servers import PORTS, BenchError
 from .tools import fill_mailbox, grow_mailbox
 
 TASSIS = "tassis"
+# What a program reaches that does nothing else: key -> how the page calls it.
+LIMITS = {"flush": "raw flushes", "loopback": "raw loopback", "tls": "raw TLS"}
 # Dovecot keeps mail as the group likes it best: deliveries into maildir, reading from mdbox (measured, see docs/performance.md).
 DELIVERY = (TASSIS, "postfix-dovecot/maildir")
-DELIVERY_ALL = DELIVERY + ("opensmtpd-dovecot/maildir", "postfix-cyrus")
+LOGIN = DELIVERY + ("postfix-cyrus",)  # Debian's OpenSMTPD can't speak TLS (bench/peers/opensmtpd-dovecot/smtpd.conf), and has logins over TLS only
+DELIVERY_ALL = LOGIN + ("opensmtpd-dovecot/maildir",)
 READING = (TASSIS, "postfix-dovecot/mdbox", "postfix-cyrus")
 MEMORY = (TASSIS, "postfix-dovecot/mdbox+hibernate", "postfix-dovecot/mdbox", "postfix-cyrus")
 
@@ -36,14 +39,20 @@ class Work:
     more_is_better: bool = True
     goal: Optional[float] = None    # times the better of the peers
     goal_text: str = ""             # where the goal is something else
-    limit: Optional[Callable] = None
+    limits: dict = field(default_factory=dict)  # key of LIMITS -> function(tools, folder, Tassis's row or None), in the work's unit
     needs: tuple = ()               # works of tassis-bench
     rounds: int = 99                # at most
-    variants: dict = field(default_factory=dict)
 
 
 def user(number):
     return f"user{number}@example.test"
+
+
+def absent(work, peer):
+    """Why a peer that took part has no figure here: it never could."""
+    if peer in {server.partition("/")[0] for server in work.servers}:
+        return ""
+    return "no TLS" if work.data.startswith("fresh") and work.key != "idle" else "as Dovecot"
 
 
 # ---- delivery
@@ -86,10 +95,45 @@ def outbound(server, tools):
     return {"value": json.loads(answer)["rate"]}
 
 
-def flush_limit(connections, size, files):
-    def run(tools, folder):
-        return tools.bench("limit-flush", connections=connections, size=size, files=files, dir=folder, seconds=2)["rate"]
+# ---- the machine's limits
+
+def flushes(connections, size, files):
+    """Writes the same bytes and flushes them, with as many threads as there are connections, into as many files as there are accounts."""
+    return lambda tools, folder, ours: tools.bench("limit-flush", connections=connections, size=size, files=files, dir=folder, seconds=tools.seconds(2))["rate"]
+
+
+def exchanges(connections, size, **options):
+    """A client sends as many bytes, a trivial server answers with a line."""
+    return lambda tools, folder, ours: tools.bench("limit-loopback", connections=connections, size=size, seconds=tools.seconds(1), **options)["rate"]
+
+
+def for_delivery(connections=20, size=10240, accounts=64):
+    return {"flush": flushes(connections, size, accounts), "loopback": exchanges(connections, size)}
+
+
+def for_login(connections, size, **more):
+    """A TLS connection and a handshake for each."""
+    return {"tls": exchanges(connections, size, tls=True, per_connection=1), **more}
+
+
+def carried(is_tls):
+    """One connection carries as many bytes as the work's answers had: milliseconds for a command, or messages a second."""
+    def run(tools, folder, ours):
+        if not ours or not ours.get("bytes"):
+            return None
+        rate = tools.bench("limit-loopback", connections=1, size=1 << 20, seconds=tools.seconds(1), **({"tls": True} if is_tls else {}))["rate"]
+        seconds = ours["bytes"] / (rate * (1 << 20))
+        return 1 / seconds if ours.get("is_rate") else 1000 * seconds
     return run
+
+
+def round_trip(is_tls):
+    """A short line there and one back."""
+    return lambda tools, folder, ours: tools.bench("limit-loopback", connections=1, size=64, seconds=tools.seconds(1), **({"tls": True} if is_tls else {}))["p50_ms"]
+
+
+CARRIED = {"loopback": carried(False), "tls": carried(True)}
+ROUND_TRIP = {"loopback": round_trip(False), "tls": round_trip(True)}
 
 
 # ---- mailboxes
@@ -105,13 +149,13 @@ def timed(work, repeat=5, **options):
     """Milliseconds, median of `repeat`; the first is told beside it."""
     def run(server, tools):
         answer = tools.bench(work, "imaps", repeat=repeat, **options)
-        return {"value": answer["p50_ms"], "first": answer.get("first_p50_ms")}
+        return {"value": answer["p50_ms"], "first": answer.get("first_p50_ms"), "bytes": answer["bytes"] / answer["count"]}
     return run
 
 
 def pop3(server, tools):
     answer = tools.bench("pop3", "pop3s", user=user(MAIL), messages=MAILBOXES[MAIL], connections=1, count=1)
-    return {"value": MAILBOXES[MAIL] / answer["seconds"]}
+    return {"value": MAILBOXES[MAIL] / answer["seconds"], "bytes": answer["bytes"] / MAILBOXES[MAIL], "is_rate": True}
 
 
 def login(server, tools):
@@ -186,45 +230,47 @@ def fill_reading(tools):
 
 
 def works():
-    r, f, fresh = READING, DELIVERY, "fresh 64"
+    r, f, fresh = READING, DELIVERY_ALL, "fresh 64"
     delivery = dict(needs=("smtp", "verify"))
-    center = flush_limit(20, 10240, 64)
     return [
-        Work("in-20", "inbound to mailbox, 20 connections, 10 KB, 64 accounts", fresh, DELIVERY_ALL, inbound(), goal=15, limit=center, **delivery),
-        Work("in-1", "… 1 connection", fresh, f, inbound(connections=1), limit=flush_limit(1, 10240, 64), **delivery),
-        Work("in-200", "… 200 connections", fresh, f, inbound(connections=200), limit=flush_limit(200, 10240, 64), **delivery),
-        Work("in-1k", "… 1 KB", fresh, f, inbound(size=1024), limit=flush_limit(20, 1024, 64), **delivery),
-        Work("in-100k", "… 100 KB", fresh, f, inbound(size=102400), limit=flush_limit(20, 102400, 64), **delivery),
-        Work("in-10m", "… 10 MB", fresh, f, inbound(size=10 << 20), limit=flush_limit(20, 10 << 20, 64), **delivery),
-        Work("in-one", "… all to one account", fresh, f, inbound(accounts=1), limit=flush_limit(20, 10240, 1), **delivery),
-        Work("in-many", "… 10,000 accounts", "fresh 10000", f, inbound(accounts=10_000), limit=flush_limit(20, 10240, 10_000), **delivery),
-        Work("submission", "submission over TLS with login each time, to mailbox, 20 connections", fresh, DELIVERY, submission, goal=5,
-             needs=("submission", "verify")),
-        Work("outbound", "outbound: submitted over TLS, handed over to another server", fresh, DELIVERY, outbound, goal=5,
-             needs=("submission", "sink")),
-        Work("pop3", "POP3 over TLS: 10,000 messages collected", "reading", r, pop3, goal=3, needs=("pop3",)),
-        Work("login", "IMAP logins over TLS, 20 at a time", "reading", r, login, goal=3, needs=("login",)),
-        Work("mixed-20", "IMAP mixed load, 20 clients", "reading", r, mixed(20), goal=5, needs=("mixed",)),
-        Work("mixed-100", "… 100 clients", "reading", r, mixed(100), goal=5, needs=("mixed",)),
-        Work("mixed-1000", "… 1,000 clients", "reading", r, mixed(1000), goal=5, needs=("mixed",)),
+        Work("in-20", "inbound to mailbox, 20 connections, 10 KB, 64 accounts", fresh, f, inbound(), goal=15, limits=for_delivery(), **delivery),
+        Work("in-1", "… 1 connection", fresh, f, inbound(connections=1), limits=for_delivery(connections=1), **delivery),
+        Work("in-200", "… 200 connections", fresh, f, inbound(connections=200), limits=for_delivery(connections=200), **delivery),
+        Work("in-1k", "… 1 KB", fresh, f, inbound(size=1024), limits=for_delivery(size=1024), **delivery),
+        Work("in-100k", "… 100 KB", fresh, f, inbound(size=102400), limits=for_delivery(size=102400), **delivery),
+        Work("in-10m", "… 10 MB", fresh, f, inbound(size=10 << 20), limits=for_delivery(size=10 << 20), **delivery),
+        Work("in-one", "… all to one account", fresh, f, inbound(accounts=1), limits=for_delivery(accounts=1), **delivery),
+        Work("in-many", "… 10,000 accounts", "fresh 10000", f, inbound(accounts=10_000), limits=for_delivery(accounts=10_000), **delivery),
+        Work("submission", "submission over TLS with login each time, to mailbox, 20 connections", fresh, LOGIN, submission, goal=5,
+             limits=for_login(20, 10240, flush=flushes(20, 10240, 64)), needs=("submission", "verify")),
+        Work("outbound", "outbound: submitted over TLS, handed over to another server", fresh, LOGIN, outbound, goal=5,
+             limits=for_login(20, 10240, flush=flushes(20, 10240, 64)), needs=("submission", "sink")),
+        Work("pop3", "POP3 over TLS: 10,000 messages collected", "reading", r, pop3, goal=3, limits=CARRIED, needs=("pop3",)),
+        Work("login", "IMAP logins over TLS, 20 at a time", "reading", r, login, goal=3, limits=for_login(20, 64), needs=("login",)),
+        Work("mixed-20", "IMAP mixed load, 20 clients", "reading", r, mixed(20), goal=5, limits={"tls": exchanges(20, 256, tls=True)}, needs=("mixed",)),
+        Work("mixed-100", "… 100 clients", "reading", r, mixed(100), goal=5, limits={"tls": exchanges(100, 256, tls=True)}, needs=("mixed",)),
+        Work("mixed-1000", "… 1,000 clients", "reading", r, mixed(1000), goal=5, limits={"tls": exchanges(1000, 256, tls=True)}, needs=("mixed",)),
         Work("flags", "FETCH FLAGS of 100,000", "reading", r, timed("fetch", what="flags", user=user(LARGE), messages=MAILBOXES[LARGE]), "ms", False, 2,
-             needs=("fetch",)),
+             limits=CARRIED, needs=("fetch",)),
         Work("envelope", "FETCH ENVELOPE of 10,000", "reading", r, timed("fetch", what="envelope", user=user(MAIL), messages=MAILBOXES[MAIL]), "ms", False, 2,
-             needs=("fetch",)),
+             limits=CARRIED, needs=("fetch",)),
         Work("body", "FETCH BODY[] of 10,000", "reading", r, timed("fetch", what="body", user=user(MAIL), messages=MAILBOXES[MAIL]), "ms", False,
-             needs=("fetch",)),
-        Work("select-1k", "SELECT, 1,000 messages", "reading", r, timed("select", 20, user=user(SMALL), messages=1000), "ms", False, needs=("select",)),
-        Work("select-100k", "… 100,000 messages", "reading", r, timed("select", 20, user=user(LARGE), messages=100_000), "ms", False, needs=("select",)),
+             limits=CARRIED, needs=("fetch",)),
+        Work("select-1k", "SELECT, 1,000 messages", "reading", r, timed("select", 20, user=user(SMALL), messages=1000), "ms", False, limits=ROUND_TRIP,
+             needs=("select",)),
+        Work("select-100k", "… 100,000 messages", "reading", r, timed("select", 20, user=user(LARGE), messages=100_000), "ms", False, limits=ROUND_TRIP,
+             needs=("select",)),
         Work("resync-100k", "resync of 100,000 by CONDSTORE/QRESYNC, 10 changes", "reading", r,
-             timed("resync", 5, user=user(LARGE), messages=100_000, changes=10, qresync=True), "ms", False, needs=("resync",)),
+             timed("resync", 5, user=user(LARGE), messages=100_000, changes=10, qresync=True), "ms", False, limits=ROUND_TRIP, needs=("resync",)),
         Work("search", "SEARCH BODY in 10,000, no hit", "reading", r, timed("search", 3, user=user(MAIL), keys='BODY "qzxwvutsr"', expect=0), "ms", False,
-             needs=("search",)),
-        Work("append", "APPEND, 1 connection, pipelined, 4 KB", "reading", r, append, needs=("append",)),
+             limits=ROUND_TRIP, needs=("search",)),
+        Work("append", "APPEND, 1 connection, pipelined, 4 KB", "reading", r, append, limits={"flush": flushes(1, 4096, 1), "tls": exchanges(1, 4096, tls=True)},
+             needs=("append",)),
         Work("store", "STORE +FLAGS on 10,000", "reading", r, timed("store", 5, user=user(MAIL), messages=MAILBOXES[MAIL]), "ms", False, needs=("store",)),
         Work("copy", "COPY of 10,000", "reading", r, timed("copy", 3, user=user(MAIL), messages=MAILBOXES[MAIL]), "ms", False, needs=("copy",)),
         Work("notify", "IDLE: from the commit to 1,000 watchers, p99", "reading", r, notify, "ms", False, goal_text="< 5 ms", needs=("notify",)),
-        Work("start", "start, until all ports greet", fresh, DELIVERY_ALL, start_time, "ms", False),
-        Work("resident", "resident, idle (PSS of all processes)", fresh, DELIVERY_ALL, resident, "MB", False),
-        Work("resident-after", "… after load", fresh, DELIVERY_ALL, resident_after, "MB", False, needs=("smtp",)),
+        Work("start", "start, until all ports greet", fresh, f, start_time, "ms", False),
+        Work("resident", "resident, idle (PSS of all processes)", fresh, f, resident, "MB", False),
+        Work("resident-after", "… after load", fresh, f, resident_after, "MB", False, needs=("smtp",)),
         Work("idle", "memory of an idle TLS session in IDLE, 5,000 open", fresh, MEMORY, idle_memory, "KB", False, goal_text="20 KB", needs=("idle",), rounds=1),
     ]
