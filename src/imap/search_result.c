@@ -67,6 +67,8 @@ static struct search_hits partial_of(const struct search_return *returns, struct
 {
     size_t from, to;
     search_return_range(returns, hits.count, &from, &to);
+    if (from == to)
+        return (struct search_hits){NULL, 0}; /* no hits may be no array either */
     return (struct search_hits){hits.seqs + from, to - from};
 }
 
