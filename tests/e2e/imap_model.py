@@ -1,187 +1,40 @@
-"""A simple in-memory model of an IMAP account, and clients that keep a cache from what the server tells them.
+"""Clients that keep a cache from what the server tells them, and random commands from several of them.
 
-The world (World) knows what every mailbox holds, since all changes go through it. A client (Client) believes only what the server
-said: EXISTS, EXPUNGE, FETCH, and VANISHED where it asked for that. Whenever a client has been told everything (after NOOP), its cache
-must be what the world knows. Every answer of a command is compared with the world as well.
+The world (imap_world.py) knows what every mailbox holds, since all changes go through it. A client (Client) believes only what the server
+said: EXISTS, EXPUNGE, FETCH, VANISHED. Whenever a client has been told everything (after NOOP), its cache must be what the world knows.
+Every answer of a command is compared with the world as well. What a client does with mod-sequences is in imap_model_sync.py.
 """
-import base64
 import collections
 import random
 import re
 
-SYSTEM = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
-FLAGS = SYSTEM + ("$Forwarded", "work")
-WORDS = ("walrus", "carpenter", "oyster", "Übermut", "Straße", "日本語", "поезд", "sand", "cabbage", "kings")
+import imap_model_sync
+from imap_world import FLAGS, Mailbox, Row, World, expand, in_order, key_matches, key_text, random_key, ranges, SORT_KEYS
+
 FETCH = re.compile(rb"\* (\d+) (?:UID)?FETCH \((.*)\)", re.S)
 COPYUID = re.compile(rb"COPYUID \d+ ([\d,:]+) ([\d,:]+)\]")
 
 
-def expand(sequence):
-    """"1:3,7" as numbers, in the order written."""
-    numbers = []
-    for part in sequence.decode().split(","):
-        first, _, last = part.partition(":")
-        numbers += range(int(first), int(last or first) + 1)
-    return numbers
-
-
-def ranges(numbers):
-    """Numbers as a sequence set, neighbours joined."""
-    parts = []
-    for n in sorted(numbers):
-        if parts and parts[-1][1] == n - 1:
-            parts[-1][1] = n
-        else:
-            parts.append([n, n])
-    return ",".join(str(a) if a == b else f"{a}:{b}" for a, b in parts)
-
-
-class Message:
-    def __init__(self, number, rng):
-        self.number = number
-        self.subject = " ".join(rng.sample(WORDS, 2))
-        self.body = " ".join(rng.choices(WORDS, k=rng.randint(3, 40)))
-        self.day = rng.randint(1, 28)  # of the INTERNALDATE, in January 2026
-        encoding = rng.choice(("8bit", "base64"))
-        body = self.body if encoding == "8bit" else base64.encodebytes(self.body.encode()).decode().replace("\n", "\r\n").strip()
-        subject = self.subject if self.subject.isascii() else "=?utf-8?B?%s?=" % base64.b64encode(self.subject.encode()).decode()
-        self.raw = (f"From: <sender{number % 5}@elsewhere.test>\r\nTo: <owner@example.test>\r\nSubject: {subject}\r\n"
-                    f"Date: {self.day} Jan 2026 12:00:00 +0000\r\nMessage-ID: <{number}@model.test>\r\nMIME-Version: 1.0\r\n"
-                    f"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n{body}\r\n").encode()
-
-
-class Row:
-    """A message's place in a mailbox."""
-
-    def __init__(self, uid, message, flags):
-        self.uid = uid
-        self.message = message
-        self.flags = set(flags)
-
-
-class Mailbox:
-    def __init__(self):
-        self.rows = {}  # uid: Row, ascending
-        self.uidnext = 1
-
-    def add(self, message, flags):
-        row = Row(self.uidnext, message, flags)
-        self.rows[row.uid] = row
-        self.uidnext += 1
-        return row.uid
-
-
-class World:
-    def __init__(self, rng):
-        self.rng = rng
-        self.mailboxes = {name: Mailbox() for name in ("INBOX", "Drafts", "Sent", "Junk", "Trash", "Archive")}
-        self.messages = 0
-
-    def message(self):
-        self.messages += 1
-        return Message(self.messages, self.rng)
-
-
-def key_matches(key, row, seq):
-    """One SEARCH key, as random_key() makes them."""
-    kind, value = key
-    m = row.message
-    match kind:
-        case "ALL":
-            return True
-        case "FLAG":
-            return value in row.flags
-        case "NOT":
-            return not key_matches(value, row, seq)
-        case "OR":
-            return key_matches(value[0], row, seq) or key_matches(value[1], row, seq)
-        case "AND":
-            return all(key_matches(k, row, seq) for k in value)
-        case "UID":
-            return row.uid in value
-        case "SEQ":
-            return seq in value
-        case "SUBJECT":
-            return value.casefold() in m.subject.casefold()
-        case "BODY":
-            return value.casefold() in m.body.casefold()
-        case "FROM":
-            return value in f"sender{m.number % 5}@elsewhere.test"
-        case "LARGER":
-            return len(m.raw) > value
-        case "SMALLER":
-            return len(m.raw) < value
-        case "SINCE":
-            return m.day >= value
-        case "BEFORE":
-            return m.day < value
-    raise ValueError(kind)
-
-
-def key_text(key):
-    kind, value = key
-    names = {"\\Seen": "SEEN", "\\Answered": "ANSWERED", "\\Flagged": "FLAGGED", "\\Deleted": "DELETED", "\\Draft": "DRAFT"}
-    match kind:
-        case "ALL":
-            return "ALL"
-        case "FLAG":
-            return names.get(value) or f"KEYWORD {value}"
-        case "NOT" if value[0] == "FLAG":
-            return "UN" + key_text(value)
-        case "NOT":
-            return "NOT " + key_text(value)
-        case "OR":
-            return f"OR {key_text(value[0])} {key_text(value[1])}"
-        case "AND":
-            return "(%s)" % " ".join(map(key_text, value))
-        case "UID":
-            return "UID " + ranges(value)
-        case "SEQ":
-            return ranges(value)
-        case "SUBJECT" | "BODY":
-            return "%s {%d+}\r\n%s" % (kind, len(value.encode()), value)
-        case "SINCE" | "BEFORE":
-            return f"{kind} {value}-Jan-2026"
-    return f"{kind} {value}"
-
-
-def random_key(rng, view, depth=0):
-    kind = rng.choice(("ALL", "FLAG", "FLAG", "UID", "SEQ", "SUBJECT", "BODY", "FROM", "LARGER", "SMALLER", "SINCE", "BEFORE")
-                      + (("NOT", "OR", "AND") * 2 if depth < 3 else ()))
-    match kind:
-        case "FLAG":
-            return kind, rng.choice(FLAGS)
-        case "NOT":
-            return kind, random_key(rng, view, depth + 1)
-        case "OR" | "AND":
-            return kind, [random_key(rng, view, depth + 1) for _ in range(2)]
-        case "UID" | "SEQ":
-            pool = view if kind == "UID" else range(1, len(view) + 1)
-            return (kind, set(rng.sample(list(pool), rng.randint(1, len(view))))) if view else ("ALL", None)
-        case "SUBJECT" | "BODY":
-            word = rng.choice(WORDS)
-            start = rng.randint(0, len(word) - 1)
-            return kind, rng.choice((word, word.upper() if word != "Straße" else word, word[start:]))
-        case "FROM":
-            return kind, f"sender{rng.randint(0, 6)}@"
-        case "LARGER" | "SMALLER":
-            return kind, rng.randint(300, 700)
-        case "SINCE" | "BEFORE":
-            return kind, rng.randint(1, 28)
-    return kind, None
-
-
-class Client:
+class Client(imap_model_sync.Resync):
     """One session and what it has been told."""
 
-    def __init__(self, world, imap):
+    def __init__(self, world, connect):
         self.world = world
-        self.imap = imap
+        self.connect = connect
+        self.caches = {}  # of mailboxes that were selected when the connection broke
+        self.come(False)
+
+    def come(self, has_qresync):
+        """A new connection."""
+        self.imap = self.connect()
+        self.has_qresync = has_qresync
+        if has_qresync:
+            self.imap.ok("ENABLE QRESYNC")
         self.name = None  # of the selected mailbox
+        self.modseq = self.heard = self.tick = 0
         self.is_read_only = False
         self.view = []  # uids, None where not known yet
         self.flags = {}  # uid: flags as told
-        self.capabilities = set(imap.ok("CAPABILITY").one(rb"\* CAPABILITY (.*)")[1].decode().split())
 
     @property
     def mailbox(self):
@@ -193,6 +46,8 @@ class Client:
         """The untagged responses of an answer go into the cache."""
         for line in answer.untagged:
             self.take_line(line, may_expunge)
+        if highest := re.match(rb"OK \[HIGHESTMODSEQ (\d+)\]", answer.tagged):
+            self.heard = max(self.heard, int(highest[1]))
         return answer
 
     def take_line(self, line, may_expunge):
@@ -201,9 +56,14 @@ class Client:
             assert count >= len(self.view), f"EXISTS may not shrink {len(self.view)}: {line}"
             self.view += [None] * (count - len(self.view))
         elif found := re.fullmatch(rb"\* (\d+) EXPUNGE", line):
-            assert may_expunge, f"EXPUNGE when none is allowed: {line}"
+            assert may_expunge and not self.has_qresync, f"EXPUNGE when none is allowed: {line}"
             assert 1 <= int(found[1]) <= len(self.view), f"there is no {line} of {len(self.view)}"
             self.flags.pop(self.view.pop(int(found[1]) - 1), None)
+        elif found := re.fullmatch(rb"\* VANISHED ([\d,:]+)", line):
+            assert may_expunge and self.has_qresync, f"VANISHED when none is allowed: {line}"
+            for uid in expand(found[1]):
+                self.view.remove(uid if uid in self.view else None)
+                self.flags.pop(uid, None)
         elif found := FETCH.fullmatch(line):
             self.take_fetch(int(found[1]), found[2])
 
@@ -216,6 +76,11 @@ class Client:
         flags = re.search(rb"FLAGS \(([^)]*)\)", items)
         if flags and self.view[seq - 1] is not None:
             self.flags[self.view[seq - 1]] = set(flags[1].decode().split()) - {"\\Recent"}
+        if modseq := re.search(rb"MODSEQ \((\d+)\)", items):
+            self.heard = max(self.heard, int(modseq[1]))
+            uid = self.view[seq - 1]
+            if uid in self.mailbox.rows and not self.is_untold(uid):  # else it may be the one that the client knows the flags of
+                self.mailbox.is_modseq_told(uid, int(modseq[1]))
 
     def learn(self):
         """Asks for what is not known of new messages."""
@@ -227,23 +92,25 @@ class Client:
         self.take(self.imap.ok(how))
         self.compare()
 
+    def settle(self):
+        """The same, where there is something to be told."""
+        if self.mailbox.tick != self.tick or None in self.view:
+            self.sync()
+
     def compare(self):
         self.learn()
         rows = self.mailbox.rows
         assert self.view == list(rows), f"{self.name}: told {self.view}, there are {list(rows)}"
         for uid, row in rows.items():
             assert self.flags[uid] == row.flags, f"{self.name} {uid}: told {self.flags[uid]}, it has {row.flags}"
+        self.modseq = max(self.modseq, self.heard)  # all that has happened up to here is known
+        self.tick = self.mailbox.tick
 
     # ---- what a client does
 
     def select(self, name, read_only=False):
-        answer = self.imap.ok(("EXAMINE " if read_only else "SELECT ") + name)
-        self.name, self.is_read_only, self.view, self.flags = name, read_only, [], {}
-        self.take(answer)
-        assert len(self.view) == len(self.mailbox.rows)
+        answer = self.open(name, "EXAMINE" if read_only else "SELECT", self.cache_of(name))
         assert answer.one(rb"\* OK \[UIDNEXT (\d+)\].*")[1] == b"%d" % self.mailbox.uidnext
-        if self.view:
-            self.take(self.imap.ok("UID FETCH 1:* FLAGS"))
         self.compare()
 
     def leave(self, how):
@@ -256,7 +123,7 @@ class Client:
     @staticmethod
     def remove_deleted(mailbox, among=None):
         for uid in [u for u, r in mailbox.rows.items() if "\\Deleted" in r.flags and (among is None or u in among)]:
-            del mailbox.rows[uid]
+            mailbox.remove(uid)
 
     def some(self, rng):
         """A few messages of the view: how they are said, and their uids."""
@@ -267,29 +134,33 @@ class Client:
 
     def append(self, rng, name):
         message, flags = self.world.message(), rng.sample(FLAGS, rng.randint(0, 2))
-        answer = self.take(self.imap.ok(f'APPEND {name} ({" ".join(flags)}) "{message.day:2d}-Jan-2026 12:00:00 +0000" %s', message.raw))
+        answer = self.imap.ok(f'APPEND {name} ({" ".join(flags)}) "{message.day:2d}-Jan-2026 12:00:00 +0000" %s', message.raw)
         uid = self.world.mailboxes[name].add(message, flags)
+        self.take(answer)
         assert re.search(rb"APPENDUID \d+ %d\]" % uid, answer.tagged), f"{uid}: {answer}"
 
     def store(self, rng):
         prefix, wanted, uids = self.some(rng)
         how, flags, silent = rng.choice(("+", "-", "")), set(rng.sample(FLAGS, rng.randint(1, 3))), rng.choice(("", ".SILENT"))
-        answer = self.take(self.imap.command(f'{prefix}STORE {wanted} {how}FLAGS{silent} ({" ".join(sorted(flags))})'), bool(prefix))
+        modifier, limit = self.unchanged_since(rng)
+        answer = self.imap.command(f'{prefix}STORE {wanted} {modifier}{how}FLAGS{silent} ({" ".join(sorted(flags))})')
         if self.is_read_only:
             assert answer.tagged.startswith(b"NO"), answer
+            self.take(answer, bool(prefix))
             return
+        modified = self.modified(answer, prefix, uids, limit, how, flags)
         assert answer.tagged[:2] in (b"OK", b"NO"), answer
         for uid in uids:
             row = self.mailbox.rows.get(uid)
-            if row:
-                row.flags = row.flags | flags if how == "+" else row.flags - flags if how == "-" else set(flags)
+            if row and uid not in modified:
+                self.mailbox.set_flags(uid, imap_model_sync.stored(row.flags, how, flags))
                 if silent and self.flags.get(uid) is not None:
-                    told = self.flags[uid]
-                    self.flags[uid] = told | flags if how == "+" else told - flags if how == "-" else set(flags)
+                    self.flags[uid] = imap_model_sync.stored(self.flags[uid], how, flags)
+        self.take(answer, bool(prefix))
 
     def fetch(self, rng):
         prefix, wanted, uids = self.some(rng)
-        items = rng.choice(("FLAGS", "(UID FLAGS)", "(UID RFC822.SIZE)", "(UID BODY.PEEK[])", "(UID INTERNALDATE)"))
+        items = rng.choice(("FLAGS", "(UID FLAGS)", "(UID RFC822.SIZE)", "(UID BODY.PEEK[])", "(UID INTERNALDATE)", "(UID MODSEQ)"))
         answer = self.take(self.imap.command(f"{prefix}FETCH {wanted} {items}"), bool(prefix))
         assert answer.tagged[:2] in (b"OK", b"NO"), answer
         got = {}
@@ -310,20 +181,73 @@ class Client:
                 assert b"BODY[] {%d}\r\n%s" % (len(row.message.raw), row.message.raw) in got[uid]
             if "INTERNALDATE" in items:
                 assert b'INTERNALDATE "%2d-Jan-2026' % row.message.day in got[uid]
+            assert "MODSEQ" not in items or b"MODSEQ (" in got[uid], answer
 
     def search(self, rng):
-        keys = [random_key(rng, self.view) for _ in range(rng.randint(1, 3))]
+        keys = [random_key(rng, self.view, self.mailbox.marks) for _ in range(rng.randint(1, 3))]
         prefix = rng.choice(("", "UID "))
         before, told = list(self.view), dict(self.flags)
         answer = self.imap.ok(f"{prefix}SEARCH CHARSET UTF-8 " + " ".join(map(key_text, keys)))
-        got = {n if prefix else before[n - 1] for n in answer.numbers()}
-        self.take(answer, bool(prefix))
+        numbers, highest = answer.one(rb"\* SEARCH((?: \d+)*)(?: \(MODSEQ (\d+)\))?").groups()
+        got = {int(n) if prefix else before[int(n) - 1] for n in numbers.split()}
         for seq, uid in enumerate(before, 1):
             row = self.mailbox.rows.get(uid)
-            if row:  # what is gone and not yet told may be there; flags may be those that the client has been told
-                right = {all(key_matches(k, r, seq) for k in keys) for r in (row, Row(uid, row.message, told[uid]))}
+            if row and not ("MODSEQ" in str(keys) and self.is_untold(uid)):  # what is gone and not yet told may be there; flags may be as told
+                right = {all(key_matches(k, r, seq, self.mailbox) for k in keys) for r in (row, Row(uid, row.message, told[uid], row.tick))}
                 assert (uid in got) in right, f"{keys}: {uid} of {before}: {answer}"
         assert got <= set(before), answer
+        assert bool(highest) == (bool(got) and "MODSEQ" in str(keys)), answer
+        self.take(answer, bool(prefix))
+
+    def found(self, keys):
+        """Rows in the order of the mailbox, where all is known."""
+        return [r for n, r in enumerate(self.mailbox.rows.values(), 1) if all(key_matches(k, r, n, self.mailbox) for k in keys)]
+
+    def esearch(self, rng):
+        """RFC 4731, RFC 9394, RFC 5182."""
+        self.settle()
+        keys, prefix = [random_key(rng, self.view, self.mailbox.marks) for _ in range(2)], rng.choice(("", "UID "))
+        wanted = rng.sample(("MIN", "MAX", "COUNT", rng.choice(("ALL", "PARTIAL 2:4", "PARTIAL -1:-3"))), rng.randint(1, 4))
+        answer = self.imap.ok(f"{prefix}SEARCH RETURN ({' '.join(wanted)} SAVE) CHARSET UTF-8 " + " ".join(map(key_text, keys)))
+        rows = self.found(keys)
+        numbers = [r.uid if prefix else self.view.index(r.uid) + 1 for r in rows]
+        self.is_esearch(answer, prefix, {
+            "MIN": (numbers or [None])[0], "MAX": (numbers or [None])[-1], "COUNT": len(numbers), "ALL": ranges(numbers) or None,
+            "PARTIAL 2:4": f"(2:4 {ranges(numbers[1:4]) or 'NIL'})", "PARTIAL -1:-3": f"(-1:-3 {ranges(numbers[-3:]) or 'NIL'})"}, wanted)
+        if "ALL" in wanted or wanted == ["COUNT"]:
+            assert self.imap.ok("UID SEARCH $").numbers() == [r.uid for r in rows]
+
+    def is_esearch(self, answer, prefix, right, wanted):
+        line = answer.one(rb'\* ESEARCH \(TAG "t\d+"\)( UID)?(.*)')
+        assert bool(line[1]) == bool(prefix), answer
+        told = dict(m.groups() for m in re.finditer(r" (MIN|MAX|COUNT|ALL|PARTIAL) (\([^)]*\)|\S+)", re.sub(r" MODSEQ \d+| \(MODSEQ \d+\)", "", line[2].decode())))
+        should = {w.split()[0]: str(right[w]) for w in wanted if right[w] is not None}
+        assert told == should, f"{answer}, should be {should}"
+
+    def sort(self, rng):
+        self.settle()
+        keys, prefix = [random_key(rng, self.view, self.mailbox.marks)], rng.choice(("", "UID "))
+        order = [rng.choice(("", "REVERSE ")) + k for k in rng.sample(sorted(SORT_KEYS), rng.randint(1, 3))]
+        answer = self.imap.ok(f"{prefix}SORT ({' '.join(order)}) UTF-8 " + " ".join(map(key_text, keys)))
+        got = [int(n) for n in answer.one(rb"\* SORT((?: \d+)*)(?: \(MODSEQ \d+\))?")[1].split()]
+        right = [r.uid if prefix else self.view.index(r.uid) + 1 for r in in_order(self.found(keys), order)]
+        assert got == right, f"{order} {keys}: {got}, should be {right}"
+
+    def replace(self, rng, name):
+        """RFC 8508: the old one goes where the new one has come."""
+        self.settle()
+        if not self.view:
+            return
+        uid, message, flags = rng.choice(self.view), self.world.message(), rng.sample(FLAGS, rng.randint(0, 2))
+        prefix, number = rng.choice((("UID ", uid), ("", self.view.index(uid) + 1)))
+        answer = self.imap.command(f'{prefix}REPLACE {number} {name} ({" ".join(flags)}) "{message.day:2d}-Jan-2026 12:00:00 +0000" %s', message.raw)
+        assert answer.tagged.startswith(b"NO" if self.is_read_only else b"OK"), answer
+        if not self.is_read_only:
+            new = self.world.mailboxes[name].add(message, flags)
+            assert any(re.search(rb"APPENDUID \d+ %d\]" % new, line) for line in (*answer.untagged, answer.tagged)), f"{new}: {answer}"
+            self.mailbox.remove(uid)
+        self.take(answer)
+        self.sync()
 
     def copy(self, rng, name, move):
         prefix, wanted, uids = self.some(rng)
@@ -342,7 +266,7 @@ class Client:
             row = self.mailbox.rows[uid]
             assert self.world.mailboxes[name].add(row.message, row.flags) == new, answer
             if move:
-                del self.mailbox.rows[uid]
+                self.mailbox.remove(uid)
         self.take(answer)
 
     def expunge(self, rng):
@@ -361,10 +285,12 @@ class Client:
 
     def status(self, name):
         mailbox = self.world.mailboxes[name]
-        answer = self.take(self.imap.ok(f"STATUS {name} (MESSAGES UIDNEXT UNSEEN)"))
+        answer = self.take(self.imap.ok(f"STATUS {name} (MESSAGES UIDNEXT UNSEEN HIGHESTMODSEQ)"))
         unseen = sum("\\Seen" not in r.flags for r in mailbox.rows.values())
-        found = answer.one(rb"\* STATUS \S+ \(MESSAGES (\d+) UIDNEXT (\d+) UNSEEN (\d+)\)")
-        assert list(map(int, found.groups())) == [len(mailbox.rows), mailbox.uidnext, unseen], f"{name}: {answer}"
+        found = answer.one(rb"\* STATUS \S+ \(MESSAGES (\d+) UIDNEXT (\d+) UNSEEN (\d+) HIGHESTMODSEQ (\d+)\)")
+        *numbers, highest = map(int, found.groups())
+        assert numbers == [len(mailbox.rows), mailbox.uidnext, unseen], f"{name}: {answer}"
+        mailbox.is_told(highest)
 
     def list(self):
         answer = self.take(self.imap.ok('LIST "" *'))
@@ -385,7 +311,7 @@ class Run:
         self.box = box
         self.world = World(self.rng)
         self.history = collections.deque(maxlen=30)  # the last dialogues, for whoever looks for the reason of a failure
-        self.clients = [Client(self.world, self.recorded(n, box.imap())) for n in range(clients)]
+        self.clients = [Client(self.world, lambda n=n: self.recorded(n, box.imap())) for n in range(clients)]
         self.made = 0
 
     def recorded(self, number, imap):
@@ -414,6 +340,14 @@ class Run:
         elif client.name is not None:
             self.selected_step(client)
 
+    def new_name(self):
+        """One that was never there, or one whose mailbox was deleted."""
+        old = sorted(set(self.world.deleted) - set(self.world.mailboxes))
+        if old and self.rng.random() < 0.5:
+            return self.rng.choice(old)
+        self.made += 1
+        return f"box{self.made}"
+
     def account_step(self, client):
         world = self.world
         match self.rng.choice(("append", "append", "append", "append", "status", "status", "list", "create", "delete", "rename")):
@@ -424,21 +358,22 @@ class Run:
             case "list":
                 client.list()
             case "create" if len(world.mailboxes) < 12:
-                self.made += 1
-                client.take(client.imap.ok(f"CREATE box{self.made}"))
-                world.mailboxes[f"box{self.made}"] = Mailbox()
+                name = self.new_name()
+                client.take(client.imap.ok(f"CREATE {name}"))
+                world.mailboxes[name] = Mailbox()
             case "delete" if name := self.name(unused=True):
                 client.take(client.imap.ok(f"DELETE {name}"))
-                del world.mailboxes[name]
+                world.leave(name)
             case "rename" if name := self.name(unused=True):
-                self.made += 1
-                client.take(client.imap.ok(f"RENAME {name} box{self.made}"))
-                world.mailboxes[f"box{self.made}"] = world.mailboxes.pop(name)
+                new = self.new_name()
+                client.take(client.imap.ok(f"RENAME {name} {new}"))
+                world.mailboxes[new] = world.leave(name)  # its UIDVALIDITY is another one
 
     def selected_step(self, client):
         rng = self.rng
         client.learn()
-        match rng.choice(("noop", "store", "store", "store", "fetch", "fetch", "search", "search", "copy", "move", "expunge", "idle", "leave", "select")):
+        match rng.choice(("noop", "store", "store", "store", "fetch", "fetch", "search", "search", "copy", "move", "expunge", "idle", "leave", "select",
+                          "esearch", "sort", "changes", "replace", "drop")):
             case "noop":
                 client.sync()
             case "idle":
@@ -447,6 +382,11 @@ class Run:
                 client.select(self.name(), rng.random() < 0.2)
             case "leave":
                 client.leave(rng.choice(("CLOSE", "UNSELECT")))
+            case "drop":
+                client.drop()
+                client.come(rng.random() < 0.7)
+            case "changes" if client.mailbox.marks:
+                client.changes(rng)
             case "expunge":
                 client.expunge(rng)
             case _ if not client.view:
@@ -457,6 +397,12 @@ class Run:
                 client.fetch(rng)
             case "search":
                 client.search(rng)
+            case "esearch":
+                client.esearch(rng)
+            case "sort":
+                client.sort(rng)
+            case "replace":
+                client.replace(rng, self.small() if rng.random() < 0.5 else client.name)
             case "copy":
                 client.copy(rng, self.small(), False)
             case "move":
