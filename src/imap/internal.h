@@ -21,6 +21,9 @@ enum {
 /* table.c */
 /* The row of that name; NULL: none. name is "FETCH" or "UID FETCH", in any case. */
 const struct imap_command *imap_command_find(struct span name);
+/* The table's rows, for whoever goes through all of them. */
+size_t imap_command_count(void);
+const struct imap_command *imap_command_at(size_t row);
 /* "IMAP4rev1 IDLE …" for the session's state. */
 void imap_write_capabilities(const struct imap *im, struct strbuf *out);
 

@@ -138,6 +138,16 @@ const struct imap_command *imap_command_find(struct span name)
     return NULL;
 }
 
+size_t imap_command_count(void)
+{
+    return COMMAND_COUNT;
+}
+
+const struct imap_command *imap_command_at(size_t row)
+{
+    return row < COMMAND_COUNT ? &commands[row] : NULL;
+}
+
 /* Before login, what can be used there; after it, what can be used from there on. */
 static bool is_offered(const struct imap *im, const struct imap_command *c)
 {

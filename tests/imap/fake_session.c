@@ -188,21 +188,31 @@ void fake_send(struct session *s, struct span bytes)
     run_pokes(s);
 }
 
-struct session *fake_new(struct world *w, bool is_gate)
+static struct session *new_session(void *app)
 {
     struct session *s = mem_alloc(sizeof *s);
     s->input_max = SESSION_INPUT_DEFAULT;
+    s->app = app;
     snprintf(s->peer.address, sizeof s->peer.address, "192.0.2.1");
-    if (is_gate) {
-        s->app = world_gate(w);
-        s->protocol = fake_door.gate;
-        s->is_tls_possible = true;
-        run(s, s->protocol->start(s));
-        return s;
-    }
-    const struct handover h = {fake_door.handover, SPAN("alice@example.test"), SPAN("in")};
-    s->app = world_app(w);
+    return s;
+}
+
+struct session *fake_new_as(struct world *w, struct span account)
+{
+    struct session *s = new_session(world_app(w));
+    const struct handover h = {fake_door.handover, account, SPAN("in")};
     run(s, fake_door.accept(s, &h));
+    return s;
+}
+
+struct session *fake_new(struct world *w, bool is_gate)
+{
+    if (!is_gate)
+        return fake_new_as(w, SPAN("alice@example.test"));
+    struct session *s = new_session(world_gate(w));
+    s->protocol = fake_door.gate;
+    s->is_tls_possible = true;
+    run(s, s->protocol->start(s));
     return s;
 }
 

@@ -42,8 +42,11 @@ void world_close(struct world *w);
 void world_open(struct world *w);
 struct mail_app *world_app(struct world *w);
 struct gate_app *world_gate(struct world *w);
+void world_add_account(struct world *w, const char *address);
 /* Puts a message into a mailbox as a delivery does. */
 void world_deliver(struct world *w, const char *mailbox, const char *message);
+/* The same, where it may fail. */
+enum status world_try_deliver(struct world *w, const char *mailbox, const char *message, struct err *err);
 
 /* Runs a script on sessions that are logged in; fails the test with the script's line. */
 void world_play(struct world *w, enum feed how, const char *script);
@@ -55,6 +58,7 @@ void play_gate(const char *script);
 /* ---- a single session, for tests that look closer ------------------------------------------------------------- */
 
 struct session *fake_new(struct world *w, bool is_gate);
+struct session *fake_new_as(struct world *w, struct span account); /* logged in, as somebody else than alice */
 void fake_free(struct session **s);
 void fake_send(struct session *s, struct span bytes);
 /* All output since the last time, NUL-terminated; valid until the next call. */

@@ -85,6 +85,12 @@ void world_open(struct world *w)
     w->app.directory = store_directory(w->store);
 }
 
+void world_add_account(struct world *w, const char *address)
+{
+    struct err err;
+    must(directory_account_add(w->app.directory, span_cstr(address), &err), &err);
+}
+
 struct account *world_account(struct world *w)
 {
     return w->account;
@@ -98,17 +104,22 @@ struct gate_app *world_gate(struct world *w)
     return &w->gate;
 }
 
-void world_deliver(struct world *w, const char *name, const char *message)
+enum status world_try_deliver(struct world *w, const char *name, const char *message, struct err *err)
 {
     AUTO_ARENA a = ARENA_INIT;
     AUTO(txn) txn = NULL;
-    struct err err;
     struct content content;
     struct mailbox m;
     uint32_t uid;
     content_prepare(&a, span_cstr(message), &content);
-    must(store_begin(w->account, TXN_WRITE, &txn, &err), &err);
-    must(mailbox_find(txn, span_cstr(name), &a, &m, &err), &err);
-    must(message_add(txn, m.id, &content, 0, (struct mail_date){1769860800, 60}, &uid, &err), &err);
-    must(store_commit(&txn, &err), &err);
+    TRY(store_begin(w->account, TXN_WRITE, &txn, err));
+    TRY(mailbox_find(txn, span_cstr(name), &a, &m, err));
+    TRY(message_add(txn, m.id, &content, 0, (struct mail_date){1769860800, 60}, &uid, err));
+    return store_commit(&txn, err);
+}
+
+void world_deliver(struct world *w, const char *name, const char *message)
+{
+    struct err err;
+    must(world_try_deliver(w, name, message, &err), &err);
 }
