@@ -1,8 +1,8 @@
 /*
  * Whole IMAP sessions: framing, every command and its answers, on a small real store. The first octet chooses the role
  * and in what pieces the rest comes. 0xFF and an octet more are an event between the lines: another session goes on
- * (before login, two of alice, one of bob), it drops and comes back, mail arrives. The store lives on for a while, so
- * that commands meet what others left behind.
+ * (before login, two of alice, one of bob), it drops and comes back, mail arrives, it says the UIDVALIDITY of INBOX.
+ * The store lives on for a while, so that commands meet what others left behind.
  *
  * The mutator knows the command table: it puts in whole lines of any row with arguments as commands have them, so a new
  * row is reached the day it is written. Each row has a seed of its own (tests/imap/test_table.c sees to it).
@@ -16,7 +16,7 @@
 #include "store/quota.h"
 #include "../imap/harness.h"
 
-enum { ROUNDS_PER_WORLD = 100, MESSAGES_MAX = 200, INPUT_MAX = 20000, SESSIONS = 4, EVENT = 0xff };
+enum { ROUNDS_PER_WORLD = 100, MESSAGES_MAX = 200, INPUT_MAX = 20000, SESSIONS = 4, EVENT = 0xff, SAY_VALIDITY = 6 };
 enum { GATE, ALICE, ALICE_AGAIN, BOB };
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
@@ -71,6 +71,20 @@ static void feed(struct session *s, struct span bytes, size_t piece)
     }
 }
 
+/* What QRESYNC wants to hear first: the UIDVALIDITY of INBOX. */
+static struct span validity_of_inbox(void)
+{
+    static char digits[16];
+    AUTO_ARENA a = ARENA_INIT;
+    AUTO(txn) txn = NULL;
+    struct err err;
+    struct mailbox m;
+    CHECK(store_begin(world_account(world), TXN_READ, &txn, &err) == ST_OK);
+    CHECK(mailbox_find(txn, SPAN("INBOX"), &a, &m, &err) == ST_OK);
+    snprintf(digits, sizeof digits, "%u", (unsigned)m.uidvalidity);
+    return span_cstr(digits);
+}
+
 /* The session that is to go on. */
 static unsigned happen(uint8_t event, unsigned which, bool is_tls)
 {
@@ -79,6 +93,8 @@ static unsigned happen(uint8_t event, unsigned which, bool is_tls)
         which = event;
     else if (event == SESSIONS)
         fake_free(&sessions[which]);
+    else if (event == SAY_VALIDITY)
+        feed(sessions[which], validity_of_inbox(), SIZE_MAX / 2);
     else
         (void)world_try_deliver(world, "INBOX", "Subject: news\r\nMessage-ID: <n@example.test>\r\n\r\nnews\r\n",
                                 &ignored);
@@ -211,7 +227,7 @@ static void add_line(struct strbuf *out, unsigned *seed)
     strbuf_add_cstr(out, "\r\n");
     if (draw(seed, 4) == 0) {
         strbuf_add_char(out, (char)EVENT);
-        strbuf_add_char(out, (char)draw(seed, SESSIONS + 2));
+        strbuf_add_char(out, (char)draw(seed, SAY_VALIDITY + 1));
     }
 }
 
