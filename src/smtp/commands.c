@@ -124,7 +124,8 @@ struct smtp_recipient *smtp_recipient_slot(struct smtp_transaction *t)
     return r;
 }
 
-/* RFC 5321 §4.1.1.3. The mode says yes or no, in its own words. */
+/* RFC 5321 §4.1.1.3. The mode refuses in its own words; whom it takes, filters may still refuse. The good reply is
+ * given here, behind both. */
 static enum next cmd_rcpt(struct smtp *sm, struct span args)
 {
     struct smtp_transaction *t = sm->transaction;
