@@ -3,10 +3,10 @@
 #include "queue/internal.h"
 #include "base/banned.h"
 
-/* RFC 6710 §4.1: sixteen priorities matter to whoever schedules by them; three lanes are kept apart here. */
+/* RFC 6710 §5: each priority is a level of its own; lane 0 is the most urgent. */
 static int lane_of(int priority)
 {
-    return priority > 0 ? 0 : priority < 0 ? 2 : 1;
+    return QUEUE_PRIORITY_MOST - priority;
 }
 
 enum status queue_destination_due(struct queue *q, struct span name, int64_t at, bool is_now, struct err *err)
@@ -34,8 +34,8 @@ static enum status insert_message(struct queue *q, const struct queue_envelope *
     const struct queue_wishes *w = &e->wishes;
     TRY(queue_sql(&q->writer,
                   "INSERT INTO message(sender, trace, queued_at, deadline_at, size, body_type, ret, by_mode,"
-                  " smtputf8, tls_required, by_traced, priority, hold_until, deliver_by, envid, body)"
-                  " VALUES(?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                  " smtputf8, tls_required, by_traced, priority, hold_until, deliver_by, envid, body, hold_request)"
+                  " VALUES(?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                   &st, err));
     queue_bind_text(st, 1, e->sender);
     queue_bind_text(st, 2, e->trace);
@@ -53,6 +53,7 @@ static enum status insert_message(struct queue *q, const struct queue_envelope *
     sqlite3_bind_int64(st, 14, w->deliver_by);
     queue_bind_text(st, 15, w->envid);
     sqlite3_bind_blob64(st, 16, message.p ? message.p : "", message.len, SQLITE_STATIC);
+    queue_bind_text(st, 17, w->hold_request);
     return queue_sql_done(&q->writer, st, "add message", err);
 }
 

@@ -56,7 +56,7 @@ enum status queue_change(struct queue *q, enum status (*run)(struct queue *, voi
                          bool is_flushed, struct err *err);
 
 /* schema.c */
-enum { QUEUE_SCHEMA_VERSION = 3 };
+enum { QUEUE_SCHEMA_VERSION = 4 };
 enum status queue_migrate(struct queue_db *d, struct err *err);
 
 /* add.c: within a change */
@@ -70,8 +70,8 @@ enum status queue_remove_done(struct queue *q, uint64_t message, struct err *err
 /* read.c */
 #define QUEUE_MESSAGE_COLUMNS                                                                                          \
     "m.id, m.sender, m.trace, m.queued_at, m.deadline_at, m.size, m.body_type, m.ret, m.by_mode, m.smtputf8,"          \
-    " m.tls_required, m.by_traced, m.priority, m.hold_until, m.deliver_by, m.envid"
-enum { QUEUE_MESSAGE_COLUMN_COUNT = 16 };
+    " m.tls_required, m.by_traced, m.priority, m.hold_until, m.deliver_by, m.envid, m.hold_request"
+enum { QUEUE_MESSAGE_COLUMN_COUNT = 17 };
 #define QUEUE_RECIPIENT_COLUMNS                                                                                        \
     "r.id, r.address, r.destination, r.orcpt, r.notify, r.state, r.delay_told, r.attempts, r.next_attempt_at,"         \
     " r.last_reply"

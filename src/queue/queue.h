@@ -43,9 +43,10 @@ struct queue_wishes {
     bool is_smtputf8, is_tls_required; /* RFC 6531; REQUIRETLS, RFC 8689 */
     bool is_by_traced;                 /* BY=…T */
     int priority;
-    int64_t hold_until; /* Unix seconds, RFC 4865; 0: none */
-    int64_t deliver_by; /* Unix seconds, where by is not NONE */
-    struct span envid;  /* as xtext carries it, RFC 3461 §4.4; empty: none */
+    int64_t hold_until;       /* Unix seconds, RFC 4865; 0: none */
+    int64_t deliver_by;       /* Unix seconds, where by is not NONE */
+    struct span envid;        /* as xtext carries it, RFC 3461 §4.4; empty: none */
+    struct span hold_request; /* "for;3600", "until;2026-01-31T12:00:00Z": as it was asked for; empty: nothing was */
 };
 struct queue_to {
     struct span address;
@@ -104,11 +105,12 @@ struct queue_destination {
  * something to do after these (INT64_MAX: nothing known). */
 enum status queue_destinations(struct queue *q, struct arena *a, int64_t now, size_t limit,
                                struct queue_destination **list, size_t *count, int64_t *next_at, struct err *err);
-/* A destination's due recipients, urgent ones first, with their messages: each message once, with those of its
- * recipients that are due. At most `limit` recipients. `skip` says which are being worked on already; may be NULL. */
+/* A destination's due recipients, by priority and then the longest waiting first, with their messages: each message
+ * once, with those of its recipients that are due. None below least_priority; at most `limit` recipients. `skip` says
+ * which are being worked on already; may be NULL. */
 enum status queue_due(struct queue *q, struct arena *a, struct span destination, int64_t now, size_t limit,
-                      bool (*skip)(void *ctx, uint64_t recipient_id), void *ctx, struct queue_message **list,
-                      size_t *count, struct err *err);
+                      int least_priority, bool (*skip)(void *ctx, uint64_t recipient_id), void *ctx,
+                      struct queue_message **list, size_t *count, struct err *err);
 /* A destination has nothing due any more, or its hosts cannot be reached until blocked_until (0: they can). pushes: as
  * queue_destinations() gave it before the attempt that failed; who has pushed the destination since is heard. */
 enum status queue_rest(struct queue *q, struct span destination, int64_t blocked_until, uint32_t failures,

@@ -21,7 +21,8 @@ void queue_read_message(sqlite3_stmt *st, int at, struct arena *a, struct queue_
                    .priority = sqlite3_column_int(st, at + 12),
                    .hold_until = sqlite3_column_int64(st, at + 13),
                    .deliver_by = sqlite3_column_int64(st, at + 14),
-                   .envid = queue_column_text(st, at + 15, a)},
+                   .envid = queue_column_text(st, at + 15, a),
+                   .hold_request = queue_column_text(st, at + 16, a)},
     };
 }
 
@@ -109,6 +110,8 @@ enum status queue_destinations(struct queue *q, struct arena *a, int64_t now, si
     return st;
 }
 
+enum { LANES = QUEUE_PRIORITY_MOST - QUEUE_PRIORITY_LEAST + 1 };
+
 struct due {
     struct arena *a;
     struct span destination;
@@ -161,17 +164,41 @@ static enum status due_in_lane(struct queue_db *d, struct due *w, int lane, stru
     return result;
 }
 
+/* The next lane behind one in which anything waits; LANES: there is none. One step in the index. */
+static enum status next_lane(struct queue_db *d, const struct due *w, int behind, int *lane, struct err *err)
+{
+    sqlite3_stmt *st;
+    TRY(queue_sql(d, "SELECT min(lane) FROM recipient WHERE state = 0 AND destination = ?1 AND lane > ?2", &st, err));
+    queue_bind_text(st, 1, w->destination);
+    sqlite3_bind_int(st, 2, behind);
+    if (sqlite3_step(st) != SQLITE_ROW)
+        return queue_sql_error(d, "next lane", err);
+    *lane = sqlite3_column_type(st, 0) == SQLITE_NULL ? LANES : sqlite3_column_int(st, 0);
+    sqlite3_reset(st);
+    return ST_OK;
+}
+
+/* Lane by lane: what is not due yet is not looked at, however much there is of it. */
+static enum status due(struct queue_db *d, struct due *w, int least_priority, struct err *err)
+{
+    for (int lane = -1; w->taken < w->limit;) {
+        TRY(next_lane(d, w, lane, &lane, err));
+        if (lane > QUEUE_PRIORITY_MOST - least_priority)
+            break;
+        TRY(due_in_lane(d, w, lane, err));
+    }
+    return ST_OK;
+}
+
 enum status queue_due(struct queue *q, struct arena *a, struct span destination, int64_t now, size_t limit,
-                      bool (*skip)(void *ctx, uint64_t recipient_id), void *ctx, struct queue_message **list,
-                      size_t *count, struct err *err)
+                      int least_priority, bool (*skip)(void *ctx, uint64_t recipient_id), void *ctx,
+                      struct queue_message **list, size_t *count, struct err *err)
 {
     struct due w = {.a = a, .destination = destination, .now = now, .limit = limit, .skip = skip, .ctx = ctx};
     w.list = arena_array(a, limit ? limit : 1, sizeof *w.list);
     w.caps = arena_array(a, limit ? limit : 1, sizeof *w.caps);
-    enum status st = ST_OK;
     pthread_mutex_lock(&q->read_lock);
-    for (int lane = 0; st == ST_OK && lane <= 2; lane++)
-        st = due_in_lane(&q->reader, &w, lane, err);
+    enum status st = due(&q->reader, &w, least_priority, err);
     pthread_mutex_unlock(&q->read_lock);
     *list = w.list;
     *count = w.count;

@@ -18,7 +18,7 @@ static const char version_1[] = "CREATE TABLE message(id INTEGER PRIMARY KEY AUT
                                 "CREATE INDEX recipient_message ON recipient(message);"
                                 "CREATE INDEX recipient_due ON recipient(next_attempt_at) WHERE state = 0;";
 
-/* lane: 0 urgent, 1 ordinary, 2 patient (by MT-PRIORITY). */
+/* lane: 0 urgent, 1 ordinary, 2 patient (by MT-PRIORITY). See version 4. */
 static const char version_2[] =
     "ALTER TABLE message RENAME TO old_message; ALTER TABLE recipient RENAME TO old_recipient;"
     "DROP INDEX recipient_message; DROP INDEX recipient_due;"
@@ -54,7 +54,13 @@ static const char version_3[] =
     " mx TEXT NOT NULL, address TEXT NOT NULL, result TEXT NOT NULL, sessions INTEGER NOT NULL,"
     " PRIMARY KEY(day, domain, kind, policy, mx, address, result)) WITHOUT ROWID;";
 
-static const char *const versions[QUEUE_SCHEMA_VERSION] = {version_1, version_2, version_3};
+/* lane: one for each priority, 0 the most urgent (RFC 6710 §5). hold_request: what FUTURERELEASE was asked for, as
+ * reports repeat it (RFC 4865 §5); empty: nothing. */
+static const char version_4[] =
+    "ALTER TABLE message ADD COLUMN hold_request TEXT NOT NULL DEFAULT '';"
+    "UPDATE recipient SET lane = 9 - ifnull((SELECT priority FROM message m WHERE m.id = recipient.id >> 16), 0);";
+
+static const char *const versions[QUEUE_SCHEMA_VERSION] = {version_1, version_2, version_3, version_4};
 
 static enum status read_version(struct queue_db *d, int *version, struct err *err)
 {

@@ -96,14 +96,16 @@ struct resting {
     int64_t pushes;
 };
 
+/* Of each lane in which anything waits the first entry of the index. */
 static enum status first_due(struct queue *q, struct span name, int64_t *at, struct err *err)
 {
     sqlite3_stmt *st;
     TRY(queue_sql(&q->writer,
-                  "SELECT min(at) FROM (SELECT min(next_attempt_at) AS at FROM recipient WHERE state = 0"
-                  " AND destination = ?1 AND lane = 0 UNION ALL SELECT min(next_attempt_at) FROM recipient"
-                  " WHERE state = 0 AND destination = ?1 AND lane = 1 UNION ALL SELECT min(next_attempt_at)"
-                  " FROM recipient WHERE state = 0 AND destination = ?1 AND lane = 2)",
+                  "WITH RECURSIVE used(lane) AS (SELECT min(lane) FROM recipient WHERE state = 0 AND destination = ?1"
+                  " UNION ALL SELECT (SELECT min(lane) FROM recipient WHERE state = 0 AND destination = ?1"
+                  " AND lane > used.lane) FROM used WHERE used.lane IS NOT NULL)"
+                  " SELECT min((SELECT min(next_attempt_at) FROM recipient WHERE state = 0 AND destination = ?1"
+                  " AND lane = used.lane)) FROM used WHERE used.lane IS NOT NULL",
                   &st, err));
     queue_bind_text(st, 1, name);
     if (sqlite3_step(st) != SQLITE_ROW)

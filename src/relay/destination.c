@@ -54,6 +54,23 @@ static void let_go(struct destination *d, uint64_t id)
         }
 }
 
+/* RFC 6710 §5.1: before all that are less urgent, behind all others. */
+static void put_in_order(struct destination *d, struct parcel *p)
+{
+    int priority = p->message->wishes.priority;
+    struct parcel **at = d->last;
+    if (d->first && d->least < priority)
+        for (at = &d->first; (*at)->message->wishes.priority >= priority;)
+            at = &(*at)->next;
+    p->next = *at;
+    *at = p;
+    if (!p->next) {
+        d->last = &p->next;
+        d->least = priority;
+    }
+    d->waiting++;
+}
+
 void destination_fill(struct destination *d, struct window *w, struct queue_message *list, size_t count)
 {
     w->refs++;
@@ -61,9 +78,7 @@ void destination_fill(struct destination *d, struct window *w, struct queue_mess
         struct parcel *p = mem_alloc(sizeof *p);
         *p = (struct parcel){.window = w, .message = &list[i]};
         w->refs++;
-        *d->last = p;
-        d->last = &p->next;
-        d->waiting++;
+        put_in_order(d, p);
         for (size_t k = 0; k < list[i].recipient_count; k++)
             hold(d, list[i].recipients[k].id);
     }

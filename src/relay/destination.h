@@ -33,9 +33,11 @@ struct parcel {
 struct destination {
     struct destination *next_ready; /* in the list of those that a worker may take; is_ready */
     bool is_ready, is_resting;      /* resting: removed as soon as nobody works on it */
+    size_t ready_level;             /* relay/internal.h, while is_ready */
     char *name;
     struct parcel *first, **last;
-    size_t waiting;    /* parcels in the list */
+    size_t waiting;    /* parcels in the list, which is by priority */
+    int least;         /* priority of the last one, while there is one */
     uint64_t *in_hand; /* recipients that are in the window or being sent */
     size_t in_hand_count, in_hand_cap;
     unsigned busy, linked; /* workers on it; those of them with a working connection */
@@ -48,7 +50,7 @@ struct destination {
 
 struct destination *destination_new(struct span name, uint32_t failures);
 void destination_free(struct destination **d); /* closes idle links: call without the lock */
-/* Takes the messages of a window over; the window is freed with the last of them. */
+/* Takes the messages of a window over, each behind those of its priority; the window is freed with the last of them. */
 void destination_fill(struct destination *d, struct window *w, struct queue_message *list, size_t count);
 struct parcel *destination_take(struct destination *d);
 /* Its recipients are in nobody's hand any more. */

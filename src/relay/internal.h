@@ -9,7 +9,12 @@
 #include "relay/outcome.h"
 #include "relay/relay.h"
 
-enum { CLOSING_MAX = 64 };
+enum { CLOSING_MAX = 64, READY_LEVELS = QUEUE_PRIORITY_MOST - QUEUE_PRIORITY_LEAST + 1 };
+
+/* Destinations that a worker may take, in the order in which they became so. */
+struct ready {
+    struct destination *first, **last;
+};
 
 struct relay {
     struct relay_parts parts;
@@ -21,7 +26,7 @@ struct relay {
     pthread_cond_t gone; /* a worker ended */
     bool is_stopping;
     struct map *destinations;
-    struct destination *first_ready, **last_ready;
+    struct ready ready[READY_LEVELS]; /* by the priority of a destination's most urgent message, the highest first */
     size_t ready_count;
     uint32_t worker_count, idle_workers;
     struct link *closing[CLOSING_MAX]; /* the feeder's: links to close without the lock */
@@ -31,6 +36,8 @@ struct relay {
 /* With the lock held. */
 void relay_make_ready(struct relay *r, struct destination *d);
 struct destination *relay_take_ready(struct relay *r);
+/* Whether a destination is ready whose mail is more urgent than what d has. */
+bool relay_has_more_urgent(const struct relay *r, const struct destination *d);
 void relay_add_worker(struct relay *r);
 
 struct outcome_maker relay_outcome_maker(const struct relay *r);

@@ -167,6 +167,7 @@ void local_deliver(struct local *l, const struct queue_message *m, struct span b
                                  .trace = m->trace,
                                  .ret = (enum smtp_ret)m->wishes.ret,
                                  .envid = m->wishes.envid,
+                                 .hold_request = m->wishes.hold_request,
                                  .priority = m->wishes.priority};
     struct smtp_rcpt first = rcpt_of(&m->recipients[0]);
     struct smtp_lease *lease = NULL;

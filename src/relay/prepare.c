@@ -69,6 +69,9 @@ bool prepare_message(const struct link *l, const struct queue_message *m, struct
         why = "554 5.4.7 the time by which it was to be there was over before %s could be given it";
     else if (m->wishes.by == QUEUE_BY_RETURN && !l->is_lmtp && !(known & SMTP_EXT_DELIVERBY))
         why = "550 5.3.3 the message has a time by which it must be there, and %s does not know DELIVERBY";
+    else if (m->wishes.by == QUEUE_BY_RETURN &&
+             m->wishes.deliver_by - clock_wall_ms() / 1000 < smtp_client_by_least(l->client)) /* RFC 2852 §4 */
+        why = "554 5.4.7 %s needs more time than is left for the message to be there";
     else if (out->is_smtputf8 && !(known & SMTP_EXT_SMTPUTF8))
         why = "553 5.6.7 the message needs SMTPUTF8, and %s does not know it";
     else if (out->body == QUEUE_BINARYMIME && !knows_binary && !convert(body, knows_8bit, converted, out))

@@ -40,14 +40,36 @@ static void log_queue_error(const struct err *err)
 /* ---- the ready list
  * --------------------------------------------------------------------------------------------------- */
 
+static size_t level_of(const struct destination *d)
+{
+    return (size_t)(QUEUE_PRIORITY_MOST - d->first->message->wishes.priority);
+}
+
+static void take_out(struct relay *r, struct destination *d)
+{
+    struct ready *l = &r->ready[d->ready_level];
+    struct destination **at = &l->first;
+    while (*at != d)
+        at = &(*at)->next_ready;
+    *at = d->next_ready;
+    if (!*at)
+        l->last = at;
+    r->ready_count--;
+    d->is_ready = false;
+}
+
 void relay_make_ready(struct relay *r, struct destination *d)
 {
+    if (d->is_ready && d->first && level_of(d) < d->ready_level)
+        take_out(r, d); /* something more urgent came */
     if (d->is_ready || d->is_resting || !d->first || d->busy >= d->limit)
         return;
+    struct ready *l = &r->ready[level_of(d)];
     d->is_ready = true;
+    d->ready_level = level_of(d);
     d->next_ready = NULL;
-    *r->last_ready = d;
-    r->last_ready = &d->next_ready;
+    *l->last = d;
+    l->last = &d->next_ready;
     r->ready_count++;
     if (r->idle_workers)
         pthread_cond_signal(&r->work);
@@ -57,15 +79,22 @@ void relay_make_ready(struct relay *r, struct destination *d)
 
 struct destination *relay_take_ready(struct relay *r)
 {
-    struct destination *d = r->first_ready;
-    if (!d)
-        return NULL;
-    r->first_ready = d->next_ready;
-    if (!r->first_ready)
-        r->last_ready = &r->first_ready;
-    r->ready_count--;
-    d->is_ready = false;
-    return d;
+    for (size_t i = 0; r->ready_count && i < READY_LEVELS; i++) {
+        struct destination *d = r->ready[i].first;
+        if (d) {
+            take_out(r, d);
+            return d;
+        }
+    }
+    return NULL;
+}
+
+bool relay_has_more_urgent(const struct relay *r, const struct destination *d)
+{
+    for (size_t i = 0; r->ready_count && i < level_of(d); i++)
+        if (r->ready[i].first)
+            return true;
+    return false;
 }
 
 /* ---- feeding
@@ -88,14 +117,17 @@ static struct destination *destination_for(struct relay *r, const struct queue_d
     return d;
 }
 
-/* Reads a window where the one before is nearly used up. *has_none: nothing is due that is not in hand. */
+/* Reads a window where the one before is nearly used up; else what is more urgent than the last of it, so that it need
+ * not wait behind all of it. *has_none: nothing is due that is not in hand. */
 static enum status feed(struct relay *r, struct destination *d, int64_t now, bool *has_none, struct err *err)
 {
     /* in_hand is changed by workers: it is copied for the time of the reading. */
     struct destination copy = {0};
     *has_none = false;
     pthread_mutex_lock(&r->lock);
-    bool is_wanted = !d->is_resting && d->waiting < DESTINATION_WINDOW / 2;
+    bool is_low = d->waiting < DESTINATION_WINDOW / 2;
+    int least = is_low ? QUEUE_PRIORITY_LEAST : d->least + 1;
+    bool is_wanted = !d->is_resting && least <= QUEUE_PRIORITY_MOST && d->waiting < 2 * DESTINATION_WINDOW;
     if (is_wanted) {
         copy.in_hand_count = d->in_hand_count;
         copy.in_hand = mem_copy(d->in_hand, d->in_hand_count * sizeof *d->in_hand);
@@ -106,10 +138,10 @@ static enum status feed(struct relay *r, struct destination *d, int64_t now, boo
     struct window *w = mem_alloc(sizeof *w);
     struct queue_message *list = NULL;
     size_t count = 0;
-    enum status st = queue_due(r->parts.queue, &w->arena, span_cstr(d->name), now, DESTINATION_WINDOW, is_in_hand,
-                               &copy, &list, &count, err);
+    enum status st = queue_due(r->parts.queue, &w->arena, span_cstr(d->name), now, DESTINATION_WINDOW, least,
+                               is_in_hand, &copy, &list, &count, err);
     free(copy.in_hand);
-    *has_none = st == ST_OK && count == 0;
+    *has_none = is_low && st == ST_OK && count == 0;
     pthread_mutex_lock(&r->lock);
     destination_fill(d, w, list, count);
     relay_make_ready(r, d);
@@ -321,7 +353,8 @@ struct relay *relay_start(const struct relay_parts *p)
     struct relay *r = mem_alloc(sizeof *r);
     r->parts = *p;
     r->destinations = map_new();
-    r->last_ready = &r->first_ready;
+    for (size_t i = 0; i < READY_LEVELS; i++)
+        r->ready[i].last = &r->ready[i].first;
     r->local = local_new(p->mail);
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->work, NULL);

@@ -1,6 +1,7 @@
 /*
  * worker.c - the threads that send (see relay.h). A worker takes a destination from the ready list and sends messages
- * of it over one connection, until there are none or others wait for a worker too and it has had its turn.
+ * of it over one connection, until there are none, or others wait for a worker too and it has had its turn or they are
+ * more urgent.
  *
  * What came of an attempt is written before the next is begun. Where it cannot be written (the disk is full), the
  * worker keeps it and tries again each second: its recipients stay in its hand, so nobody sends to them again, and as
@@ -303,7 +304,7 @@ static void send_parcel(struct errand *e)
 static bool goes_on(const struct relay *r, const struct destination *d, unsigned sent)
 {
     return !r->is_stopping && d->first && !d->is_resting && d->busy <= d->limit &&
-           (sent < TURN_MESSAGES || r->ready_count == 0);
+           (sent < TURN_MESSAGES || r->ready_count == 0) && (r->idle_workers || !relay_has_more_urgent(r, d));
 }
 
 /* With the lock held, which is given up while it sends. */
@@ -352,10 +353,10 @@ static bool wait_for_work(struct relay *r)
     until.tv_sec += WORKER_IDLE_SECONDS;
     r->idle_workers++;
     int rc = 0;
-    while (!r->first_ready && !r->is_stopping && rc != ETIMEDOUT)
+    while (r->ready_count == 0 && !r->is_stopping && rc != ETIMEDOUT)
         rc = pthread_cond_timedwait(&r->work, &r->lock, &until);
     r->idle_workers--;
-    return r->first_ready != NULL && !r->is_stopping;
+    return r->ready_count > 0 && !r->is_stopping;
 }
 
 static void *work(void *ctx)

@@ -22,6 +22,7 @@ struct smtp_client {
     unsigned extensions;
     uint64_t size_max;
     struct smtp_limits limits;
+    int64_t by_least;
 };
 
 struct smtp_client *smtp_client_new(const struct smtp_transport *t)
@@ -48,6 +49,7 @@ void smtp_client_set_transport(struct smtp_client *c, const struct smtp_transpor
     c->transport = *t;
     c->extensions = 0; /* RFC 3207 §4.2 */
     c->limits = (struct smtp_limits){0};
+    c->by_least = 0;
     strbuf_clear(&c->in);
     c->in_at = 0;
 }
@@ -60,6 +62,11 @@ unsigned smtp_client_extensions(const struct smtp_client *c)
 uint64_t smtp_client_size_max(const struct smtp_client *c)
 {
     return c->size_max;
+}
+
+int64_t smtp_client_by_least(const struct smtp_client *c)
+{
+    return c->by_least;
 }
 
 const struct smtp_limits *smtp_client_limits(const struct smtp_client *c)
@@ -91,6 +98,8 @@ static void mail_wishes(struct smtp_client *c, const struct smtp_mail *m)
         strbuf_add_cstr(&c->out, " HOLDUNTIL=");
         date_write_rfc3339(m->hold_until, &c->out);
     }
+    if (m->hold_request.len && (c->extensions & SMTP_EXT_XTRACE))
+        strbuf_addf(&c->out, " XHELD=%.*s", SPAN_ARG(m->hold_request));
     if (m->by && (c->extensions & SMTP_EXT_DELIVERBY))
         strbuf_addf(&c->out, " BY=%lld;%s%s", (long long)m->by_seconds, m->by == SMTP_BY_RETURN ? "R" : "N",
                     m->is_by_traced ? "T" : "");
@@ -279,6 +288,15 @@ static void learn_limits(struct smtp_client *c, struct span line)
     }
 }
 
+/* RFC 2852 §3: the first of a list. */
+static void learn_by_least(struct smtp_client *c, struct span line)
+{
+    struct span word;
+    uint64_t n;
+    span_cut(&line, ',', &word);
+    c->by_least = span_to_u64(span_trim(word), SMTP_BY_SECONDS_MAX, &n) ? (int64_t)n : 0;
+}
+
 static void learn_extension(struct smtp_client *c, struct span line)
 {
     static const struct {
@@ -308,6 +326,8 @@ static void learn_extension(struct smtp_client *c, struct span line)
         learn_mechanisms(c, line);
     if (span_ieq(name, SPAN("LIMITS")))
         learn_limits(c, line);
+    if (span_ieq(name, SPAN("DELIVERBY")))
+        learn_by_least(c, line);
     if (span_ieq(name, SPAN("SIZE")) && !span_to_u64(span_trim(line), UINT64_MAX, &c->size_max))
         c->size_max = 0;
 }
@@ -383,6 +403,7 @@ enum status smtp_client_hello(struct smtp_client *c, const char *verb, const cha
     c->extensions = 0;
     c->size_max = 0;
     c->limits = (struct smtp_limits){0};
+    c->by_least = 0;
     smtp_client_command(c, "%s %s", verb, hostname);
     TRY(smtp_client_flush(c, err));
     return read_reply(c, timeout_ms, true, reply, err);

@@ -72,6 +72,8 @@ enum status smtp_client_hello(struct smtp_client *c, const char *verb, const cha
                               struct smtp_reply *reply, struct err *err);
 unsigned smtp_client_extensions(const struct smtp_client *c);
 uint64_t smtp_client_size_max(const struct smtp_client *c); /* 0: none said */
+/* RFC 2852 §3: with by-mode R, BY= must leave so many seconds; 0: any number. */
+int64_t smtp_client_by_least(const struct smtp_client *c);
 /* RFC 9422 §4: how often MAIL may be said in a session, RCPT in a transaction, and to how many domains in a session. 0:
  * as often as one likes. */
 struct smtp_limits {
@@ -89,8 +91,9 @@ struct smtp_mail {
     bool is_quarantined; /* for our own roles alone */
     struct span trace;   /* empty: none */
     enum smtp_ret ret;
-    struct span envid;  /* in xtext */
-    int64_t hold_until; /* Unix seconds; 0: none */
+    struct span envid;        /* in xtext */
+    int64_t hold_until;       /* Unix seconds; 0: none */
+    struct span hold_request; /* smtp_mail_args; for our own roles alone */
     enum smtp_by by;
     int64_t by_seconds;
     int priority;

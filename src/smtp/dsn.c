@@ -179,6 +179,8 @@ static void write_status(const struct dsn *d, bool is_utf8, struct strbuf *out)
                 SPAN_ARG(d->about->trace));
     date_write_rfc5322(d->about->queued_at, 0, out);
     strbuf_add(out, SPAN("\r\n"));
+    if (d->about->wishes.hold_request.len) /* RFC 4865 §5 */
+        strbuf_addf(out, "Future-Release-Request: %.*s\r\n", SPAN_ARG(d->about->wishes.hold_request));
     if (d->about->wishes.by) { /* RFC 2852 §5 */
         strbuf_add(out, SPAN("Deliver-By-Date: "));
         date_write_rfc5322(d->about->wishes.deliver_by, 0, out);

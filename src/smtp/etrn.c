@@ -92,7 +92,7 @@ enum next smtp_etrn(struct smtp *sm, struct span args)
     struct smtp_reply said;
     struct err err;
     if (!smtp_may_etrn(sm)) {
-        smtp_reply(sm, 459, "4.7.1", "Node %.*s not allowed", SPAN_ARG(span_take(args, DOMAIN_MAX)));
+        smtp_reply(sm, 459, "4.7.1", "Node %.*s not allowed: not from here", SPAN_ARG(span_take(args, DOMAIN_MAX)));
         smtp_log_refused(sm, SPAN_NONE, 459, "ETRN is not for this client");
     } else if (!node_is_valid(args)) {
         smtp_reply(sm, 501, "5.5.4", "ETRN needs a domain, @domain or #route");

@@ -22,6 +22,7 @@ struct smtp_mail onward_mail(const struct smtp_transaction *t)
                               .ret = args->ret,
                               .envid = args->envid,
                               .hold_until = args->hold_for ? t->mail_at + args->hold_for : args->hold_until,
+                              .hold_request = args->hold_request,
                               .is_quarantined = args->is_quarantined,
                               .by = args->by,
                               .by_seconds = by_left,

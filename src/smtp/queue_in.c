@@ -48,7 +48,8 @@ static struct queue_wishes wishes_of(const struct smtp_transaction *t)
                                  .priority = m->priority,
                                  .hold_until = m->hold_for ? now + m->hold_for : m->hold_until,
                                  .deliver_by = m->by ? now + m->by_seconds : 0,
-                                 .envid = m->envid};
+                                 .envid = m->envid,
+                                 .hold_request = m->hold_request};
 }
 
 static enum status put(struct smtp *sm, uint64_t *id, struct err *err)

@@ -119,6 +119,8 @@ void smtp_log_accepted(const struct smtp *sm, struct span header_from, struct sp
     log_span(&l, "header_from", header_from);
     log_u64(&l, "recipients", t->count);
     log_u64(&l, "size", body_size(t->body));
+    if (t->mail.priority) /* RFC 6710 §4.1 */
+        log_i64(&l, "priority", t->mail.priority);
     smtp_log_client(sm, &l);
     log_span(&l, "message_id", span_take(message_id, SMTP_LOGGED_ID_MAX));
     log_recipients(sm, &l);

@@ -27,6 +27,7 @@ static enum status tell(const struct delivery *d, const struct success *list, si
                                              .is_smtputf8 = t->mail.is_smtputf8,
                                              .by = (enum queue_by)t->mail.by,
                                              .deliver_by = t->mail_at + t->mail.by_seconds,
+                                             .hold_request = t->mail.hold_request,
                                              .envid = t->mail.envid}};
     struct dsn_recipient *told = arena_array(&a, count, sizeof *told);
     for (size_t i = 0; i < count; i++) /* RFC 3461 §5.2.7.4: where an alias leads is not the sender's business */

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "smtp/session.h"
 #include "sys/config_smtp.h"
+#include "text/date.h"
 #include "base/banned.h"
 
 bool smtp_wishes_may_begin(struct smtp *sm)
@@ -36,14 +37,28 @@ static void check_priority(struct smtp *sm)
     sm->transaction->is_priority_lowered = true;
 }
 
+/* RFC 4865 §5: reports repeat what was asked for. */
+static void keep_hold_request(struct smtp_transaction *t)
+{
+    struct smtp_mail_args *m = &t->mail;
+    AUTO_STRBUF date = STRBUF_INIT;
+    if (m->hold_until)
+        date_write_rfc3339(m->hold_until, &date);
+    if (m->hold_for)
+        m->hold_request = arena_printf(&t->arena, "for;%lld", (long long)m->hold_for);
+    else if (m->hold_until)
+        m->hold_request = arena_printf(&t->arena, "until;%s", strbuf_cstr(&date));
+}
+
 bool smtp_wishes_check(struct smtp *sm)
 {
-    const struct smtp_transaction *t = sm->transaction;
+    struct smtp_transaction *t = sm->transaction;
     const struct smtp_mail_args *m = &t->mail;
     int64_t hold_until = m->hold_for ? t->mail_at + m->hold_for : m->hold_until;
     check_priority(sm);
     if (smtp_is_internal(sm)) /* the door has looked */
         return true;
+    keep_hold_request(t);
     if (hold_until > t->mail_at + SMTP_HOLD_SECONDS_MAX) { /* RFC 4865 §4 */
         smtp_reply(sm, 501, "5.5.4", "The longest time to hold a message is %d seconds", SMTP_HOLD_SECONDS_MAX);
         return false;

@@ -28,13 +28,13 @@ enum smtp_fault {
 
 /* Extensions whose parameters a door takes; it takes SIZE, BODY=7BIT and 8BITMIME, SMTPUTF8 and AUTH always. */
 enum smtp_param {
-    SMTP_PARAM_XTRACE = 1,      /* XTRACE=, XQUARANTINE, between our own roles */
-    SMTP_PARAM_DSN = 2,         /* RET=, ENVID=; NOTIFY=, ORCPT= (RFC 3461) */
-    SMTP_PARAM_BINARYMIME = 4,  /* BODY=BINARYMIME (RFC 3030) */
-    SMTP_PARAM_REQUIRETLS = 8,  /* RFC 8689 */
-    SMTP_PARAM_HOLD = 16,       /* HOLDFOR=, HOLDUNTIL= (RFC 4865) */
-    SMTP_PARAM_BY = 32,         /* BY= (RFC 2852) */
-    SMTP_PARAM_PRIORITY = 64,   /* MT-PRIORITY= (RFC 6710) */
+    SMTP_PARAM_XTRACE = 1,     /* XTRACE=, XQUARANTINE, XHELD=, between our own roles */
+    SMTP_PARAM_DSN = 2,        /* RET=, ENVID=; NOTIFY=, ORCPT= (RFC 3461) */
+    SMTP_PARAM_BINARYMIME = 4, /* BODY=BINARYMIME (RFC 3030) */
+    SMTP_PARAM_REQUIRETLS = 8, /* RFC 8689 */
+    SMTP_PARAM_HOLD = 16,      /* HOLDFOR=, HOLDUNTIL= (RFC 4865) */
+    SMTP_PARAM_BY = 32,        /* BY= (RFC 2852) */
+    SMTP_PARAM_PRIORITY = 64,  /* MT-PRIORITY= (RFC 6710) */
     SMTP_PARAMS_ALL = 127
 };
 enum smtp_ret { SMTP_RET_NONE, SMTP_RET_HDRS, SMTP_RET_FULL };
@@ -49,14 +49,15 @@ enum {
 struct smtp_mail_args {
     struct mailbox_address from; /* both empty: the null reverse-path */
     bool has_size, is_8bit, is_smtputf8, is_tls_required, is_by_traced;
-    bool is_binary; /* BODY=BINARYMIME, RFC 3030 §3; is_8bit too */
-    uint64_t size;     /* SIZE=, RFC 1870 */
-    struct span trace; /* XTRACE=; empty: none */
+    bool is_binary;      /* BODY=BINARYMIME, RFC 3030 §3; is_8bit too */
+    uint64_t size;       /* SIZE=, RFC 1870 */
+    struct span trace;   /* XTRACE=; empty: none */
     bool is_quarantined; /* XQUARANTINE: not among good mail */
     enum smtp_ret ret;
-    struct span envid;  /* as sent, in xtext; empty: none */
-    int64_t hold_for;   /* HOLDFOR=: seconds; 0: none */
-    int64_t hold_until; /* HOLDUNTIL=: Unix seconds; 0: none */
+    struct span envid;        /* as sent, in xtext; empty: none */
+    int64_t hold_for;         /* HOLDFOR=: seconds; 0: none */
+    int64_t hold_until;       /* HOLDUNTIL=: Unix seconds; 0: none */
+    struct span hold_request; /* XHELD=: what the client asked for, "for;3600" or "until;" and a date; empty: nothing */
     enum smtp_by by;
     int64_t by_seconds; /* from now; negative: already over (RFC 2852 §4) */
     int priority;       /* -9 to 9 */
@@ -79,8 +80,9 @@ enum smtp_fault smtp_rcpt_parse(struct arena *a, struct span args, unsigned para
  * are refused. */
 bool xtext_decode(struct arena *a, struct span text, struct span *out);
 void xtext_encode(struct span text, struct strbuf *out);
-/* The forms of a UTF-8 address in ORCPT (RFC 6533 §3): "\x{…}" for what may not stand there, UTF-8 as it is or likewise.
- * Decoding gives UTF-8 without control characters, or false. Encoding gives ASCII that is safe in every ORCPT. */
+/* The forms of a UTF-8 address in ORCPT (RFC 6533 §3): "\x{…}" for what may not stand there, UTF-8 as it is or
+ * likewise. Decoding gives UTF-8 without control characters, or false. Encoding gives ASCII that is safe in every
+ * ORCPT. */
 bool unitext_decode(struct arena *a, struct span text, struct span *out);
 void unitext_encode(struct span text, struct strbuf *out);
 

@@ -3,10 +3,11 @@
  * reads its value. What the door does not take is unknown there, as RFC 5321 §4.1.1.11 wants.
  */
 #include "text/smtp_param.h"
+#include <string.h>
 #include "text/date.h"
 #include "base/banned.h"
 
-enum { HOLD_SECONDS_MAX = 999999999, NOTIFY_WORDS_MAX = 4, PRIORITY_MOST = 9 };
+enum { HOLD_SECONDS_MAX = 999999999, HELD_MAX = 40, NOTIFY_WORDS_MAX = 4, PRIORITY_MOST = 9 };
 
 enum smtp_fault smtp_fault_set(struct err *err, enum smtp_fault f, const char *text)
 {
@@ -111,6 +112,16 @@ static enum smtp_fault read_hold_until(struct span value, struct smtp_mail_args 
     return SMTP_FINE;
 }
 
+/* As RFC 4865 §5 writes it in reports: "for;" or "until;", and a number or a date. */
+static enum smtp_fault read_held(struct span value, struct smtp_mail_args *out, struct err *err)
+{
+    bool is_good = value.len <= HELD_MAX && (span_starts(value, SPAN("for;")) || span_starts(value, SPAN("until;")));
+    for (size_t i = 0; is_good && i < value.len; i++)
+        is_good = ascii_is_alpha(value.p[i]) || ascii_is_digit(value.p[i]) || strchr(";:-+.", value.p[i]);
+    out->hold_request = value;
+    return is_good ? SMTP_FINE : bad(err, "XHELD= is malformed");
+}
+
 /* RFC 2852 §4: [-+]1*9DIGIT ";" ("N" / "R") ["T"] */
 static enum smtp_fault read_by(struct span value, struct smtp_mail_args *out, struct err *err)
 {
@@ -153,6 +164,7 @@ static const struct mail_param {
     {"AUTH", 0, VALUE_NEEDED, read_auth},
     {"XTRACE", SMTP_PARAM_XTRACE, VALUE_NEEDED, read_trace},
     {"XQUARANTINE", SMTP_PARAM_XTRACE, VALUE_NONE, read_quarantine},
+    {"XHELD", SMTP_PARAM_XTRACE, VALUE_NEEDED, read_held},
     {"RET", SMTP_PARAM_DSN, VALUE_NEEDED, read_ret},
     {"ENVID", SMTP_PARAM_DSN, VALUE_NEEDED, read_envid},
     {"REQUIRETLS", SMTP_PARAM_REQUIRETLS, VALUE_NONE, read_tls},

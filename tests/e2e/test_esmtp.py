@@ -4,6 +4,7 @@ import datetime
 import email
 import re
 import shutil
+import threading
 import time
 
 import pytest
@@ -98,7 +99,17 @@ def test_held_mail_waits_and_is_released(server, peer):
     wait_for(lambda: p.messages and to.messages())
     report, = reports(box)
     assert report.actions() == [(to.address, "delivered", "2.0.0")]
+    assert report.message["Future-Release-Request"] == "for;3600"  # as asked for, whoever let it go
     wait_for(lambda: entries(server, box) == [])
+
+
+def test_reports_repeat_until_when_it_was_to_be_held(server, peer):
+    peer("127.0.0.33", answers={"RCPT": "550 5.1.1 nobody"})
+    box = server.new_account()
+    send(server.submission(box), box.address, ["<a@one.test>"], " HOLDUNTIL=2026-01-31T12:00:00Z BY=100;N")
+    report, = reports(box)
+    assert report.actions() == [("a@one.test", "failed", "5.1.1")]
+    assert report.message["Future-Release-Request"] == "until;2026-01-31T12:00:00Z"
 
 
 def test_held_mail_goes_when_its_time_comes(server, peer):
@@ -181,6 +192,32 @@ def test_only_who_may_is_more_urgent_than_others(server):
     alice.expect(501, "RSET now")
     alice.expect(250, "RSET")
     alice.expect(501, "MAIL FROM:<alice@example.test> MT-PRIORITY=10")
+
+
+def test_the_urgent_pass_the_patient(make_server, world, peer):
+    """One connection for all mail, busy for as long as the test wants: what comes meanwhile is sent by priority, though more mail
+    than the relay reads ahead was there before, and another destination's goes before it too."""
+    server = make_server(auth="plaintext = loopback", config=world.config(SETTINGS + "\nconnections = 1", smtp="priority = alice@example.test"))
+    is_open, order = threading.Event(), []
+
+    def answers(verb, line):
+        if verb == "MAIL":
+            order.append(int((re.search(r"MT-PRIORITY=(-?\d)", line) or [0, "0"])[1]))
+            assert is_open.wait(60)
+
+    for host in ("127.0.0.33", "127.0.0.34"):
+        peer(host, extensions=EVERYTHING, answers=answers)
+    session = server.submission(server.account("alice@example.test"))
+    for number in range(150):
+        send(session, "alice@example.test", [f"<r{number}@one.test>"], " MT-PRIORITY=-9")
+    wait_for(lambda: order)
+    for to, priority in (("one", 0), ("plain", 3), ("one", 9), ("one", -1), ("plain", 8), ("plain", -9)):
+        send(session, "alice@example.test", [f"<x@{to}.test>"], f" MT-PRIORITY={priority}")
+    wait_for(lambda: len(server.cli_json("queue", "list")) == 156)
+    server.wait_log(r"accepted .*priority=8")
+    is_open.set()
+    wait_for(lambda: len(order) == 156)
+    assert order == [-9, 9, 8, 3, 0, -1] + 150 * [-9]
 
 
 # ---- TLS
@@ -273,7 +310,7 @@ def test_who_may_not_ask(make_server):
     server = make_server(auth="plaintext = loopback")
     stranger = server.smtp()
     assert not any(c.startswith("ETRN") for c in stranger.capabilities)
-    assert stranger.command("ETRN example.test") == ["459 4.7.1 Node example.test not allowed"]
+    assert stranger.command("ETRN example.test") == ["459 4.7.1 Node example.test not allowed: not from here"]
     before = server.smtp("submission")
     before.expect(530, "ETRN example.test")
     before.login("alice@example.test", tassis.PASSWORDS["alice@example.test"])

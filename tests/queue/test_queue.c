@@ -76,7 +76,7 @@ static size_t due(struct queue *q, struct arena *a, const char *destination, int
 {
     struct err err;
     size_t count = 99;
-    assert_int_equal(queue_due(q, a, span_cstr(destination), now, 10, NULL, NULL, list, &count, &err), ST_OK);
+    assert_int_equal(queue_due(q, a, span_cstr(destination), now, 10, QUEUE_PRIORITY_LEAST, NULL, NULL, list, &count, &err), ST_OK);
     return count;
 }
 
@@ -98,7 +98,8 @@ static void added_is_there_after_reopening(void **state)
                           .orcpt = SPAN("rfc822;b+2Bb@example.test")};
     struct queue_envelope e = {
         .sender = SPAN("alice@example.test"), .to = &to, .to_count = 1, .trace = SPAN("t1"), .first_deadline_at = 77,
-        .wishes = {QUEUE_BINARYMIME, QUEUE_RET_FULL, QUEUE_BY_RETURN, true, true, true, -4, 1000, 2000, SPAN_INIT("env")}};
+        .wishes = {QUEUE_BINARYMIME, QUEUE_RET_FULL, QUEUE_BY_RETURN, true, true, true, -4, 1000, 2000, SPAN_INIT("env"),
+                   SPAN_INIT("for;60")}};
     uint64_t id;
     assert_int_equal(queue_add(q, &e, SPAN("Subject: x\r\n\r\nhello\r\n"), &id, &err), ST_OK);
     queue_free(&q);
@@ -116,6 +117,7 @@ static void added_is_there_after_reopening(void **state)
     assert_int_equal(m.wishes.hold_until, 1000);
     assert_int_equal(m.wishes.deliver_by, 2000);
     assert_true(span_eq(m.wishes.envid, SPAN("env")));
+    assert_true(span_eq(m.wishes.hold_request, SPAN("for;60")));
     assert_int_equal(m.recipient_count, 1);
     assert_int_equal(queue_message_of(m.recipients[0].id), id);
     assert_int_equal(m.recipients[0].notify, 12);
@@ -194,7 +196,7 @@ static void what_is_in_hand_is_skipped(void **state)
     uint64_t first = add(q, "x") << 16;
     struct queue_message *list;
     size_t count;
-    assert_int_equal(queue_due(q, &a, SPAN("example.test"), INT32_MAX, 1, is_the_first, &first, &list, &count, &err), ST_OK);
+    assert_int_equal(queue_due(q, &a, SPAN("example.test"), INT32_MAX, 1, QUEUE_PRIORITY_LEAST, is_the_first, &first, &list, &count, &err), ST_OK);
     assert_int_equal(count, 1);
     assert_int_equal(list[0].recipients[0].id, first + 1);
     queue_free(&q);
@@ -212,6 +214,40 @@ static void urgent_ones_come_first(void **state)
     assert_int_equal(list[0].id, urgent);
     assert_int_equal(list[1].id, ordinary);
     assert_int_equal(list[2].id, patient);
+    queue_free(&q);
+}
+
+/* RFC 6710 §5: each of the nineteen is a level of its own, and what is not due does not hold up what is. */
+static void every_priority_is_a_level(void **state)
+{
+    (void)state;
+    struct err err;
+    AUTO_ARENA a = ARENA_INIT;
+    struct queue *q = open_queue();
+    uint64_t id[19];
+    struct queue_message *list;
+    size_t count;
+    for (int p = QUEUE_PRIORITY_LEAST; p <= QUEUE_PRIORITY_MOST; p++)
+        id[p + 9] = add_to(q, "x", "bob@example.test", "", p);
+    assert_int_equal(queue_due(q, &a, SPAN("example.test"), INT32_MAX, 50, QUEUE_PRIORITY_LEAST, NULL, NULL, &list, &count, &err), ST_OK);
+    assert_int_equal(count, 19);
+    for (size_t i = 0; i < 19; i++) {
+        assert_int_equal(list[i].id, id[18 - i]);
+        assert_int_equal(list[i].wishes.priority, 9 - (int)i);
+    }
+    settle(q, id[18] << 16, QUEUE_WAITING, INT32_MAX, "451 later");
+    assert_int_equal(queue_due(q, &a, SPAN("example.test"), INT32_MAX - 1, 50, 7, NULL, NULL, &list, &count, &err), ST_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(list[0].id, id[17]);
+    assert_int_equal(list[1].id, id[16]);
+    for (size_t i = 1; i < 18; i++) /* what is left: the least and the most urgent, the second much later */
+        settle(q, id[i] << 16, QUEUE_DELIVERED, 0, "250 ok");
+    settle(q, id[0] << 16, QUEUE_WAITING, INT32_MAX - 5, "451 later");
+    struct queue_destination *destination_list;
+    int64_t next;
+    assert_int_equal(queue_rest(q, SPAN("example.test"), 0, 0, 0, &err), ST_OK);
+    assert_int_equal(destinations(q, &a, 1, &destination_list, &next), 0);
+    assert_int_equal(next, INT32_MAX - 5); /* of the earliest lane, wherever it stands */
     queue_free(&q);
 }
 
@@ -505,6 +541,41 @@ static void older_files_are_brought_up(void **state)
     queue_free(&q);
 }
 
+/* Versions 2 and 3: a file of today is put back to what they were. */
+static void files_with_three_lanes_are_brought_up(void **state)
+{
+    (void)state;
+    static const char *const back[] = {
+        "ALTER TABLE message DROP COLUMN hold_request; UPDATE recipient SET lane = CASE WHEN lane < 9 THEN 0 WHEN lane = 9"
+        " THEN 1 ELSE 2 END; PRAGMA user_version = 3",
+        "DROP TABLE sts; DROP TABLE tls_session; PRAGMA user_version = 2"};
+    static const int priorities[] = {0, -9, 3, 9};
+    for (size_t version = 0; version < 2; version++) {
+        unlink(path);
+        struct queue *q = open_queue();
+        uint64_t id[4];
+        for (size_t i = 0; i < 4; i++)
+            id[i] = add_to(q, "x", "bob@example.test", "", priorities[i]);
+        queue_free(&q);
+        sqlite3 *db;
+        assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+        for (size_t i = 0; i <= version; i++)
+            assert_int_equal(sqlite3_exec(db, back[i], NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_close(db);
+
+        AUTO_ARENA a = ARENA_INIT;
+        q = open_queue();
+        struct queue_message *list;
+        assert_int_equal(due(q, &a, "example.test", INT32_MAX, &list), 4);
+        const uint64_t expected[] = {id[3], id[2], id[0], id[1]};
+        for (size_t i = 0; i < 4; i++) {
+            assert_int_equal(list[i].id, expected[i]);
+            assert_int_equal(list[i].wishes.hold_request.len, 0);
+        }
+        queue_free(&q);
+    }
+}
+
 static void schedule_doubles(void **state)
 {
     (void)state;
@@ -651,6 +722,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(only_due_recipients_are_due, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_in_hand_is_skipped, setup, teardown),
         cmocka_unit_test_setup_teardown(urgent_ones_come_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_priority_is_a_level, setup, teardown),
         cmocka_unit_test_setup_teardown(a_destination_rests, setup, teardown),
         cmocka_unit_test_setup_teardown(a_push_is_not_lost_to_an_attempt_under_way, setup, teardown),
         cmocka_unit_test_setup_teardown(a_hold_outlives_the_attempt_under_way, setup, teardown),
@@ -663,6 +735,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(dropping_and_retrying_what_is_not_there_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(threads_share_transactions, setup, teardown),
         cmocka_unit_test_setup_teardown(older_files_are_brought_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(files_with_three_lanes_are_brought_up, setup, teardown),
         cmocka_unit_test(schedule_doubles),
         cmocka_unit_test(deadlines_of_a_message),
         cmocka_unit_test(routes_name_destinations),

@@ -154,10 +154,12 @@ static void what_cannot_go_there(void **state)
         {{.is_smtputf8 = true}, PIPELINE, "a@x.test", "S: \xc3\xbc\r\n\r\n", "553 5.6.7"},
         {{.is_tls_required = true}, "250-x\r\n250 REQUIRETLS\r\n", "a@x.test", "S: x\r\n\r\n", "550 5.7.30"},
         {{.by = QUEUE_BY_RETURN, .deliver_by = INT32_MAX * 2LL}, PIPELINE, "a@x.test", "S: x\r\n\r\n", "550 5.3.3"},
-        {{.by = QUEUE_BY_RETURN, .deliver_by = 1}, "250-x\r\n250 DELIVERBY\r\n", "a@x.test", "S: x\r\n\r\n", "554 5.4.7"},
+        {{.by = QUEUE_BY_RETURN, .deliver_by = 999}, "250-x\r\n250 DELIVERBY\r\n", "a@x.test", "S: x\r\n\r\n", "554 5.4.7"},
+        {{.by = QUEUE_BY_RETURN, .deliver_by = 1300}, "250-x\r\n250 DELIVERBY 301\r\n", "a@x.test", "S: x\r\n\r\n", "554 5.4.7"},
         {{0}, "250-x\r\n250 SIZE 5\r\n", "a@x.test", "S: x\r\n\r\n", "552 5.3.4"},
         {{.body = QUEUE_8BITMIME}, PIPELINE, "a@x.test", "S: \xc3\xbc\r\n\r\n", "554 5.6.3"},
     };
+    clock_fake(1000 * 1000, 0);
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
         struct script s = {.replies = "", .step = 100};
         struct queue_recipient to = {.address = SPAN("b@one.test")};
@@ -172,6 +174,35 @@ static void what_cannot_go_there(void **state)
         link_close(&l, false);
         strbuf_free(&s.sent);
     }
+    clock_unfake();
+}
+
+/* RFC 2852 §3: the peer's shortest time binds R alone; what is not a number says nothing. */
+static void the_peers_shortest_time(void **state)
+{
+    (void)state;
+    static const struct {
+        enum queue_by by;
+        const char *ehlo;
+    } peers[] = {{QUEUE_BY_RETURN, "250-x\r\n250 DELIVERBY 300,x\r\n"},
+                {QUEUE_BY_NOTIFY, "250-x\r\n250 DELIVERBY 301\r\n"},
+                {QUEUE_BY_RETURN, "250-x\r\n250 DELIVERBY 9999999999\r\n"},
+                {QUEUE_BY_RETURN, "250-x\r\n250 DELIVERBY -5\r\n"}};
+    clock_fake(1000 * 1000, 0);
+    for (size_t i = 0; i < sizeof peers / sizeof peers[0]; i++) {
+        struct script s = {.replies = "250 a\r\n250 b\r\n354 go\r\n250 ok\r\n", .step = 100};
+        struct queue_recipient to = {.address = SPAN("b@one.test")};
+        struct queue_message m = {.sender = SPAN("a@x.test"), .recipients = &to, .recipient_count = 1,
+                                  .wishes = {.by = peers[i].by, .deliver_by = 1300}};
+        struct verdict v;
+        struct link *l = link_to(&s, peers[i].ehlo);
+        assert_int_equal(attempt_run(l, &settings, &m, SPAN("S: x\r\n\r\n"), &v), ATTEMPT_GOOD);
+        if (v.state != QUEUE_DELIVERED || !strstr(strbuf_cstr(&s.sent), " BY=300;"))
+            fail_msg("row %zu: %s %s", i, v.reply, strbuf_cstr(&s.sent));
+        link_close(&l, false);
+        strbuf_free(&s.sent);
+    }
+    clock_unfake();
 }
 
 static void wishes_are_handed_on_to_who_knows_them(void **state)
@@ -287,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scripts),
         cmocka_unit_test(what_cannot_go_there),
+        cmocka_unit_test(the_peers_shortest_time),
         cmocka_unit_test(wishes_are_handed_on_to_who_knows_them),
         cmocka_unit_test(all_wishes_are_in_every_form_of_the_envelope),
         cmocka_unit_test(reports_are_not_lost_for_want_of_requiretls),
