@@ -2,6 +2,20 @@
 #include "smtp.h"
 #include "bench.h"
 
+/* NAME=VALUE of the line LIMITS; 0 where it is not there. */
+static uint64_t limit(struct span line, struct span name)
+{
+    uint64_t n = 0;
+    struct span word;
+    while (span_cut(&line, ' ', &word), word.len) {
+        if (span_istarts(word, name) && !span_to_u64(span_skip(word, name.len), UINT64_MAX, &n))
+            n = 0;
+        if (line.len == 0)
+            break;
+    }
+    return n;
+}
+
 /* A reply of one or more lines whose code is as expected; looks for capabilities where `s` is given. */
 static void reply(struct conn *c, const char *code, const char *to_what, struct smtp *s)
 {
@@ -13,6 +27,8 @@ static void reply(struct conn *c, const char *code, const char *to_what, struct 
             struct span keyword = span_skip(line, 4);
             s->has_pipelining |= span_ieq(keyword, SPAN("PIPELINING"));
             s->has_starttls |= span_ieq(keyword, SPAN("STARTTLS"));
+            if (span_istarts(keyword, SPAN("LIMITS ")))
+                s->mail_max = limit(keyword, SPAN("MAILMAX="));
             s->has_auth_plain |=
                 span_istarts(keyword, SPAN("AUTH ")) && span_find(keyword, SPAN("PLAIN"), 0) != SPAN_NPOS;
         }
@@ -24,6 +40,7 @@ static void reply(struct conn *c, const char *code, const char *to_what, struct 
 static void hello(struct smtp *s)
 {
     s->has_pipelining = s->has_starttls = s->has_auth_plain = false;
+    s->mail_max = 0;
     conn_printf(s->conn, "%s bench.%s\r\n", s->is_lmtp ? "LHLO" : "EHLO", opt.domain);
     reply(s->conn, "250", "EHLO", s);
 }

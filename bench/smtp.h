@@ -10,6 +10,7 @@ struct smtp {
     struct conn *conn;
     bool is_lmtp;
     bool has_pipelining, has_starttls, has_auth_plain;
+    uint64_t mail_max; /* RFC 9422: messages over one connection; 0: any number */
 };
 
 /* Connects to the port, with TLS or STARTTLS as the options say where with_tls, reads the greeting and says EHLO

@@ -30,7 +30,7 @@ static void deliver(void *unused)
     tally_line_up(opt.connections);
     size_t sent = 0;
     while (tally_take(&number)) {
-        if (opt.per_connection && sent == opt.per_connection) {
+        if ((opt.per_connection && sent == opt.per_connection) || (s.mail_max && sent == s.mail_max)) {
             smtp_quit(&s);
             smtp_open(&s, opt.port, is_lmtp, true);
             sent = 0;

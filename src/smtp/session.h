@@ -35,10 +35,10 @@ enum smtp_state {
 enum {
     SMTP_RECIPIENTS_MAX = 1000,  /* RFC 5321 §4.5.3.1.8: at least 100 */
     SMTP_ENVELOPE_MAX = 4 << 20, /* octets of memory for one transaction's addresses: so many with the longest ORCPT */
-    SMTP_TRANSACTIONS_MAX = 10000, /* MAIL commands of a session */
-    SMTP_ERRORS_BEFORE_PAUSE = 5,  /* bad commands that are answered at once */
-    SMTP_ERRORS_MAX = 20,          /* then 421 */
-    SMTP_UNKNOWN_BEFORE_PAUSE = 5, /* unknown recipients likewise: no harvesting of addresses */
+    SMTP_TRANSACTIONS_MAX = 100000, /* MAIL commands of a session; nobody who sends in earnest meets it */
+    SMTP_ERRORS_BEFORE_PAUSE = 5,   /* bad commands that are answered at once */
+    SMTP_ERRORS_MAX = 20,           /* then 421 */
+    SMTP_UNKNOWN_BEFORE_PAUSE = 5,  /* unknown recipients likewise: no harvesting of addresses */
     SMTP_UNKNOWN_MAX = 100,
     SMTP_PAUSE_MS = 1000,
     SMTP_DROPPED_MAX = 256 << 20, /* octets of a refused message that are read before we hang up */

@@ -263,7 +263,7 @@ def test_tls_required_no(server, world, peer):
 
 def test_our_limits(server):
     session = server.smtp()
-    assert "LIMITS MAILMAX=10000 RCPTMAX=1000" in session.capabilities
+    assert "LIMITS MAILMAX=100000 RCPTMAX=1000" in session.capabilities
 
 
 def test_recipients_are_split_as_the_peer_takes_them(server, peer):

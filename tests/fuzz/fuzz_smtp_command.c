@@ -21,6 +21,19 @@ static void check_unitext(struct arena *a, struct span text)
         CHECK(encoded.p[i] > ' ' && encoded.p[i] < 0x7f && encoded.p[i] != '+' && encoded.p[i] != '=');
 }
 
+/* Within what the queue and the next hop can say, and never both kinds of holding. */
+static void check_wishes(const struct smtp_mail_args *m, bool is_offered)
+{
+    bool has_any = m->hold_for || m->hold_until || m->by || m->priority || m->is_tls_required || m->hold_request.len;
+    CHECK(is_offered || !has_any);
+    CHECK(m->hold_for >= 0 && m->hold_until >= 0 && !(m->hold_for && m->hold_until));
+    CHECK(m->priority >= -9 && m->priority <= 9);
+    CHECK(m->by_seconds >= -SMTP_BY_SECONDS_MAX && m->by_seconds <= SMTP_BY_SECONDS_MAX);
+    CHECK(m->by != SMTP_BY_RETURN || m->by_seconds > 0);
+    for (size_t i = 0; i < m->hold_request.len; i++)
+        CHECK(m->hold_request.p[i] > ' ' && m->hold_request.p[i] < 0x7f);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct span verb, args;
@@ -35,6 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (smtp_mail_parse(&a, args, i ? SMTP_PARAMS_ALL : 0, &mail, &err) == SMTP_FINE) {
             check_path(&mail.from);
             CHECK(mail.trace.len == 0 || (i && smtp_trace_is_valid(mail.trace)));
+            check_wishes(&mail, i);
         }
         if (smtp_rcpt_parse(&a, args, i ? SMTP_PARAMS_ALL : 0, i, &to, &err) == SMTP_FINE) {
             check_path(&to.to);

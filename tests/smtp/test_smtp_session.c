@@ -661,6 +661,9 @@ static void test_capabilities(void **state)
     check_codes(&lmtp_protocol, &mail_app, "192.0.2.9",
                 LHLO "MAIL FROM:<> REQUIRETLS\r\nMAIL FROM:<> HOLDFOR=5\r\nMAIL FROM:<> XTRACE=a\r\n", "220 250 555 555 555");
     LMTP(LHLO "MAIL FROM:<> REQUIRETLS\r\n", "220 250 250");
+    /* A stranger cannot say what our own roles tell each other, wherever he stands. */
+    check_codes(&smtp_mx_protocol, &mx_app, "192.0.2.9", HELLO "MAIL FROM:<> XHELD=for;1\r\nMAIL FROM:<> XQUARANTINE\r\n", "220 250 555 555");
+    LMTP(LHLO "MAIL FROM:<> XHELD=for;1\r\n", "220 250 250");
 }
 
 /* RFC 4865: what is held goes to the queue, whoever it is for, and comes back when it is time. */
@@ -705,6 +708,8 @@ static void test_priority(void **state)
         {false, "3", "250 2.3.6 0 is the priority it has here\r\n", 0},
         {false, "-3", "250 2.1.0 Sender ok\r\n", -3},
         {true, "3", "250 2.1.0 Sender ok\r\n", 3},
+        {true, "9", "250 2.1.0 Sender ok\r\n", 9},
+        {false, "9", "250 2.3.6 0 is the priority it has here\r\n", 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct session s;
@@ -789,16 +794,19 @@ static void test_etrn(void **state)
 static void test_transactions_are_limited(void **state)
 {
     (void)state;
-    AUTO_STRBUF script = STRBUF_INIT;
-    strbuf_add_cstr(&script, LHLO);
-    for (size_t i = 0; i < SMTP_TRANSACTIONS_MAX + 1; i++)
-        strbuf_add_cstr(&script, "MAIL FROM:<>\r\nRSET\r\n");
     struct session s;
-    talk(&s, &lmtp_protocol, &mail_app, "192.0.2.1", strbuf_cstr(&script), 0);
+    talk(&s, &lmtp_protocol, &mail_app, "192.0.2.1", LHLO "MAIL FROM:<>\r\nRSET\r\nMAIL FROM:<> X=1\r\n", 0);
+    struct smtp *sm = session_state(&s);
+    assert_int_equal(sm->transactions, 2); /* the refused one, too */
+    sm->transactions = SMTP_TRANSACTIONS_MAX - 1;
+    fake_put(&s, SPAN("MAIL FROM:<>\r\nRSET\r\nMAIL FROM:<>\r\nNOOP\r\n"), 0);
     assert_true(s.is_closed);
     assert_true(span_ends(strbuf_span(&s.out), SPAN("250 2.0.0 Ok\r\n421 4.7.0 Too many messages over one connection, open another\r\n")));
     fake_close(&s);
-    talk(&s, &lmtp_protocol, &mail_app, "", strbuf_cstr(&script), 0); /* our own roles keep theirs */
+    talk(&s, &lmtp_protocol, &mail_app, "", LHLO, 0); /* our own roles keep theirs */
+    sm = session_state(&s);
+    sm->transactions = SMTP_TRANSACTIONS_MAX;
+    fake_put(&s, SPAN("MAIL FROM:<>\r\nRSET\r\n"), 0);
     assert_false(s.is_closed);
     fake_close(&s);
 }

@@ -114,6 +114,68 @@ static void test_trace(void **state)
                      SMTP_BAD_SYNTAX);
 }
 
+/* What is asked for beside the delivery: RFC 8689, 4865, 2852, 6710. */
+static void test_wishes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *params;
+        int64_t hold_for, hold_until;
+        enum smtp_by by;
+        bool is_traced;
+        int64_t by_seconds;
+        int priority;
+        const char *request;
+    } good[] = {
+        {"HOLDFOR=1", 1, 0, 0, false, 0, 0, ""},
+        {"holdfor=999999999", 999999999, 0, 0, false, 0, 0, ""},
+        {"HOLDUNTIL=2026-01-31T12:00:00Z", 0, 1769860800, 0, false, 0, 0, ""},
+        {"HOLDUNTIL=2026-01-31T13:00:00.5+01:00", 0, 1769860800, 0, false, 0, 0, ""},
+        {"BY=120;R", 0, 0, SMTP_BY_RETURN, false, 120, 0, ""},
+        {"by=+120;rt", 0, 0, SMTP_BY_RETURN, true, 120, 0, ""},
+        {"BY=-999999999;NT", 0, 0, SMTP_BY_NOTIFY, true, -999999999, 0, ""},
+        {"BY=0;N", 0, 0, SMTP_BY_NOTIFY, false, 0, 0, ""},
+        {"MT-PRIORITY=-9", 0, 0, 0, false, 0, -9, ""},
+        {"mt-priority=9 REQUIRETLS BY=1;R HOLDFOR=5", 5, 0, SMTP_BY_RETURN, false, 1, 9, ""},
+        {"MT-PRIORITY=0", 0, 0, 0, false, 0, 0, ""},
+        {"XHELD=until;2026-01-31T12:00:00Z", 0, 0, 0, false, 0, 0, "until;2026-01-31T12:00:00Z"},
+    };
+    static const char *const bad[] = {
+        "HOLDFOR", "HOLDFOR=", "HOLDFOR=0", "HOLDFOR=-1", "HOLDFOR=+1", "HOLDFOR=1.5", "HOLDFOR=1000000000", "HOLDFOR=0000000001",
+        "HOLDFOR=99999999999999999999999", "HOLDFOR=1 HOLDFOR=1", "HOLDFOR=1 HOLDUNTIL=2026-01-31T12:00:00Z",
+        "HOLDUNTIL=2026-01-31T12:00:00Z HOLDFOR=1", "HOLDUNTIL=2026-01-31T12:00:00Z HOLDUNTIL=2026-01-31T12:00:00Z", "HOLDUNTIL",
+        "HOLDUNTIL=", "HOLDUNTIL=2026-01-31", "HOLDUNTIL=2026-02-30T12:00:00Z", "HOLDUNTIL=2026-01-31T24:00:00Z",
+        "HOLDUNTIL=2026-01-31T12:00:00", "HOLDUNTIL=99999-01-31T12:00:00Z", "HOLDUNTIL=1960-01-31T12:00:00Z",
+        "BY", "BY=", "BY=1", "BY=1;", "BY=;R", "BY=1;X", "BY=1;RN", "BY=1;RTT", "BY=1;TR", "BY=0;R", "BY=-1;R", "BY=-0;R", "BY=--1;N",
+        "BY=+-1;N", "BY=1000000000;N", "BY=99999999999999999999;N", "BY=1 ;N", "BY=1;R BY=1;R", "BY=1;R by=2;N", "BY=0x1;N",
+        "MT-PRIORITY", "MT-PRIORITY=", "MT-PRIORITY=10", "MT-PRIORITY=-10", "MT-PRIORITY=+1", "MT-PRIORITY=-0", "MT-PRIORITY=-",
+        "MT-PRIORITY=01", "MT-PRIORITY=1.0", "MT-PRIORITY=99999999999999999999", "MT-PRIORITY=1 MT-PRIORITY=1",
+        "REQUIRETLS=", "REQUIRETLS=yes", "REQUIRETLS REQUIRETLS", "XHELD=", "XHELD=for", "XHELD=x;1", "XHELD=for;<1>", "XHELD=for;1 XHELD=for;1",
+        "XHELD=until;12345678901234567890123456789012345",
+    };
+    for (size_t i = 0; i < ROWS(good); i++) {
+        AUTO_ARENA a = ARENA_INIT;
+        struct smtp_mail_args m;
+        struct err err;
+        struct span args = arena_printf(&a, "FROM:<a@example.test> %s", good[i].params);
+        if (smtp_mail_parse(&a, args, SMTP_PARAMS_ALL, &m, &err) != SMTP_FINE)
+            fail_msg("\"%s\": %s", good[i].params, err.client);
+        if (m.hold_for != good[i].hold_for || m.hold_until != good[i].hold_until || m.by != good[i].by || m.is_by_traced != good[i].is_traced ||
+            m.by_seconds != good[i].by_seconds || m.priority != good[i].priority || !span_eq(m.hold_request, span_cstr(good[i].request)))
+            fail_msg("\"%s\" was read otherwise", good[i].params);
+        if (smtp_mail_parse(&a, args, 0, &m, &err) != SMTP_UNKNOWN_PARAMETER) /* where none of it was announced */
+            fail_msg("\"%s\" is known", good[i].params);
+    }
+    for (size_t i = 0; i < ROWS(bad); i++) {
+        AUTO_ARENA a = ARENA_INIT;
+        struct smtp_mail_args m;
+        struct err err;
+        struct span args = arena_printf(&a, "FROM:<a@example.test> %s", bad[i]);
+        if (smtp_mail_parse(&a, args, SMTP_PARAMS_ALL, &m, &err) != SMTP_BAD_SYNTAX)
+            fail_msg("\"%s\" was taken", bad[i]);
+    }
+}
+
 static void test_rcpt(void **state)
 {
     (void)state;
@@ -168,7 +230,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_split), cmocka_unit_test(test_mail),  cmocka_unit_test(test_trace),
-        cmocka_unit_test(test_rcpt),  cmocka_unit_test(test_hello),
+        cmocka_unit_test(test_rcpt),  cmocka_unit_test(test_hello), cmocka_unit_test(test_wishes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
