@@ -142,11 +142,13 @@ static enum smtp_fault read_by(struct span value, struct smtp_mail_args *out, st
     return out->by == SMTP_BY_RETURN && out->by_seconds <= 0 ? bad(err, "BY= with R needs a time to come") : SMTP_FINE;
 }
 
+/* RFC 6710 §7: ["-"] NZDIGIT / "0" */
 static enum smtp_fault read_priority(struct span value, struct smtp_mail_args *out, struct err *err)
 {
     uint64_t n;
     bool is_negative = span_starts(value, SPAN("-"));
-    if (value.len > 2 || !span_to_u64(span_skip(value, is_negative), PRIORITY_MOST, &n) || (is_negative && n == 0))
+    struct span digit = span_skip(value, is_negative);
+    if (digit.len != 1 || !span_to_u64(digit, PRIORITY_MOST, &n) || (is_negative && n == 0))
         return bad(err, "MT-PRIORITY= is not a number from -9 to 9");
     out->priority = is_negative ? -(int)n : (int)n;
     return SMTP_FINE;

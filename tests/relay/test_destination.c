@@ -54,6 +54,34 @@ static void messages_come_in_order_and_are_in_hand_until_done(void **state)
     assert_null(d);
 }
 
+/* RFC 6710 §5.1: whenever it comes; those of one priority as they came. */
+static void the_urgent_go_before_what_waits(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t id;
+        int priority;
+    } come[] = {{1, -9}, {2, -9}, {3, 0}, {4, 9}, {5, 0}, {6, -9}, {7, 9}, {8, -1}};
+    static const uint64_t expected[] = {4, 7, 3, 5, 8, 1, 2, 6};
+    struct destination *d = destination_new(SPAN("one.test"), 0);
+    for (size_t i = 0; i < 8; i++) {
+        struct window *w = mem_alloc(sizeof *w);
+        struct queue_message *m = arena_array(&w->arena, 1, sizeof *m);
+        *m = (struct queue_message){.id = come[i].id, .wishes = {.priority = come[i].priority}};
+        destination_fill(d, w, m, 1);
+        assert_int_equal(d->least, -9);
+    }
+    for (size_t i = 0; i < 8; i++) {
+        struct parcel *p = destination_take(d);
+        assert_int_equal(p->message->id, expected[i]);
+        destination_done(d, &p);
+    }
+    assert_null(destination_take(d));
+    fill(d, 10, 1); /* of priority 0, behind an empty list */
+    assert_int_equal(d->least, 0);
+    destination_free(&d);
+}
+
 static void clearing_leaves_what_is_being_sent(void **state)
 {
     (void)state;
@@ -113,6 +141,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_come_in_order_and_are_in_hand_until_done),
+        cmocka_unit_test(the_urgent_go_before_what_waits),
         cmocka_unit_test(clearing_leaves_what_is_being_sent),
         cmocka_unit_test(connections_follow_success),
     };
