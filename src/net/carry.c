@@ -20,6 +20,7 @@
 
 enum {
     CARRY_BYTES = 64 * 1024,
+    CARRY_SHORT = 4096,
     CARRY_READS_MAX = 16,
     CARRY_RETURNED_MAX = 128 * 1024, /* of the client's bytes that come back; a client that waits for answers has few */
 };
@@ -35,6 +36,7 @@ struct carry {
     int fd;
     uint32_t armed_events; /* 0: not armed */
     bool is_in_epoll;
+    bool is_readable;                           /* the far side may have something */
     bool has_shut;                              /* the client's end was passed on */
     bool client_wants_write, client_wants_read; /* what a blocked write to the client waits for */
     bool read_wants_write;                      /* TLS must write before the client can be read */
@@ -84,7 +86,7 @@ void carry_begin(struct session *s)
     if (unread.len)
         keep(&s->carry->up, unread.p, unread.len);
     session_consume(s, unread.len);
-    s->is_readable = true;
+    s->is_readable = s->carry->is_readable = true;
     s->phase = PHASE_CARRY;
     s->progress = PROGRESS_NONE;
 }
@@ -157,16 +159,24 @@ static enum io read_side(struct session *s, bool is_down, char *p, size_t *n)
     return io;
 }
 
+/* Less than CARRY_SHORT was all there was, most likely; where not, epoll says so, since it is asked anew. */
+static bool is_all(const struct session *s, bool is_down, size_t n)
+{
+    return n < CARRY_SHORT && (is_down || !stream_has_pending(&s->stream));
+}
+
 /* Moves what there is in one direction. False where the turn is used up and there may be more. */
 static bool move(struct session *s, struct flow *f, bool is_down)
 {
     struct worker *w = s->worker;
-    for (int reads = 0; write_left(s, f, is_down) && !f->is_ended && !f->is_broken; reads++) {
+    bool *is_readable = is_down ? &s->carry->is_readable : &s->is_readable;
+    for (int reads = 0; write_left(s, f, is_down) && *is_readable && !f->is_ended && !f->is_broken; reads++) {
         size_t n = 0, at = 0;
         if (reads == CARRY_READS_MAX)
             return false;
         worker_reserve_input(w, CARRY_BYTES);
         enum io io = read_side(s, is_down, w->in, &n);
+        *is_readable = io == IO_OK && !is_all(s, is_down, n);
         if (io == IO_WANT_READ || io == IO_WANT_WRITE)
             return true;
         if (io != IO_OK) {
@@ -205,8 +215,10 @@ enum park carry_advance(struct session *s)
 {
     struct carry *c = s->carry;
     session_absorb(s);
-    if (s->bits & BIT_SECOND_READY)
+    if (s->bits & BIT_SECOND_READY) {
         c->armed_events = 0;
+        c->is_readable = true;
+    }
     s->bits &= ~(uint32_t)(BIT_SECOND_READY | BIT_POKED);
     bool is_down_done = move(s, &c->down, true);
     bool is_up_done = c->is_returning || move(s, &c->up, false);

@@ -42,8 +42,10 @@ struct pool {
     pthread_cond_t has_work, has_exited;
     struct job *head, **tail;
     _Atomic uint32_t waiting;
-    uint32_t count, idle, max, at_once;
+    uint32_t count, idle, max, at_once; /* idle: run no job: asleep, on the way to a job, or just begun */
+    uint32_t sleeping;                  /* wait for has_work */
     bool is_stopping, has_asked;
+    bool is_waking; /* has_work was signalled, and nobody has got up since */
     int64_t grow_at_ms;
     struct worker *exited; /* to be joined and freed */
     void (*wake)(void *ctx);
@@ -82,6 +84,20 @@ uint32_t pool_waiting(const struct pool *p)
     return atomic_load_explicit(&p->waiting, memory_order_relaxed);
 }
 
+/*
+ * One sleeper is woken at a time, and wakes the next when it has got up and found more than it takes itself. So a burst
+ * of short jobs is done by the few workers that the processors really run, without a switch for each job; where jobs
+ * block, the next worker is on its way already. While jobs wait and workers sleep, one is being woken: here and in
+ * worker_main(), the only places where that could begin not to be so. The lock is held; true: signal has_work.
+ */
+static bool must_wake_one(struct pool *p)
+{
+    if (!p->head || p->sleeping == 0 || p->is_waking)
+        return false;
+    p->is_waking = true;
+    return true;
+}
+
 void pool_add(struct pool *p, struct job *job)
 {
     pthread_mutex_lock(&p->lock);
@@ -93,9 +109,9 @@ void pool_add(struct pool *p, struct job *job)
     bool must_ask = waiting > p->idle && p->count < p->max && !p->has_asked;
     if (must_ask)
         p->has_asked = true;
-    bool is_awaited = p->idle > 0;
+    bool must_wake = must_wake_one(p);
     pthread_mutex_unlock(&p->lock);
-    if (is_awaited) /* not under the lock, which the woken worker needs at once */
+    if (must_wake) /* not under the lock, which the woken worker needs at once */
         pthread_cond_signal(&p->has_work);
     if (must_ask)
         p->wake(p->ctx);
@@ -124,7 +140,11 @@ static struct job *next_job(struct pool *p, struct worker *w)
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += IDLE_SECONDS;
-        if (pthread_cond_timedwait(&p->has_work, &p->lock, &until) == 0 || p->head)
+        p->sleeping++;
+        int failed = pthread_cond_timedwait(&p->has_work, &p->lock, &until);
+        p->sleeping--;
+        p->is_waking = false; /* also where it was meant for another: then one more is woken than needed */
+        if (!failed || p->head)
             continue;
         if (p->idle > IDLE_KEPT)
             return NULL;
@@ -147,7 +167,10 @@ static void *worker_main(void *arg)
     pthread_mutex_lock(&p->lock);
     for (struct job *job; (job = next_job(p, w)) != NULL;) {
         p->idle--;
+        bool must_wake = must_wake_one(p);
         pthread_mutex_unlock(&p->lock);
+        if (must_wake)
+            pthread_cond_signal(&p->has_work);
         w->started_ms = clock_mono_ms();
         w->turns = 0;
         job->run(job, w);

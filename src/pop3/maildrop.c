@@ -1,9 +1,13 @@
 /*
  * maildrop.c - POP3's TRANSACTION and UPDATE states, in the role mail, over the INBOX (RFC 1939 §5-§7).
  *
- * The maildrop is the snapshot of INBOX taken at login, so message numbers stand still whatever other sessions do. DELE only marks; the marked
- * messages are removed in one flushed transaction when QUIT is reached, and never otherwise. Long answers are produced piece by
- * piece while output has room, with no transaction held between the pieces.
+ * The maildrop is the snapshot of INBOX taken at login, so message numbers stand still whatever other sessions do. DELE
+ * only marks; the marked messages are removed in one flushed transaction when QUIT is reached, and never otherwise.
+ * Long answers are produced piece by piece while output has room, with no transaction held between the pieces.
+ *
+ * "+OK" cannot be taken back, and there is no other way to say that a message is not whole than to hang up. So a
+ * message's first piece is read before "+OK" is said: what another session has removed is refused. What is longer than
+ * a piece is pinned, and stays until all of it is sent.
  */
 #include "pop3/session.h"
 #include <stdlib.h>
@@ -29,8 +33,18 @@ enum status maildrop_open(struct maildrop *d, struct account *account, struct er
     return ST_OK;
 }
 
+/* Nothing is being sent any more. */
+static void end_body(struct maildrop *d)
+{
+    if (d->is_pinned)
+        content_unpin(d->account, view_message(d->view, d->next)->content);
+    d->is_pinned = false;
+    d->job = POP3_JOB_NONE;
+}
+
 void maildrop_close(struct maildrop *d)
 {
+    end_body(d);
     view_free(&d->view);
     account_free(&d->account);
     free(d->deleted);
@@ -75,8 +89,7 @@ enum status pop3_stat(struct pop3 *p, struct span argument, enum next *next, str
 {
     (void)argument, (void)next, (void)err;
     struct maildrop *d = &p->drop;
-    pop3_ok(p, "%u %llu", view_count(d->view) - d->deleted_count,
-            (unsigned long long)(d->octets - d->deleted_octets));
+    pop3_ok(p, "%u %llu", view_count(d->view) - d->deleted_count, (unsigned long long)(d->octets - d->deleted_octets));
     return ST_OK;
 }
 
@@ -107,28 +120,95 @@ enum status pop3_uidl(struct pop3 *p, struct span argument, enum next *next, str
     return list(p, POP3_JOB_UIDL, argument, next, err);
 }
 
-/* Starts sending message n: all of it, or (is_top) what is before offset top_from and `lines` lines from there. */
-static void begin_body(struct pop3 *p, uint32_t n, bool is_top, uint64_t top_from, uint64_t lines)
+/* For TOP: cuts the piece that starts at `offset` behind the last line wanted. True where that ends the message. */
+static bool cut_lines(struct maildrop *d, uint64_t offset, struct span *piece)
+{
+    if (offset + piece->len <= d->top_from)
+        return false;
+    size_t at = offset < d->top_from ? (size_t)(d->top_from - offset) : 0;
+    while (d->lines_left > 0) {
+        size_t end = span_find_byte(*piece, '\n', at);
+        if (end == SPAN_NPOS)
+            return false;
+        at = end + 1;
+        d->lines_left--;
+    }
+    *piece = span_take(*piece, at);
+    return true;
+}
+
+static enum status read_piece(struct maildrop *d, struct strbuf *piece, struct err *err)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    AUTO(txn) t = NULL;
+    content_id content = view_message(d->view, d->next)->content;
+    TRY(store_begin(d->account, TXN_READ, &t, err));
+    if (d->is_top && d->offset == 0) {
+        struct content_forms forms;
+        TRY(content_load(t, content, 0, &a, &forms, err));
+        d->top_from = forms.header_size;
+    }
+    TRY(content_read(t, content, d->offset, BODY_PIECE, piece, err));
+    /* A CRLF is not cut in two: the dot behind it would not be seen to begin a line. */
+    if (piece->len > 1 && piece->p[piece->len - 1] == '\r' && d->offset + piece->len < d->end)
+        strbuf_truncate(piece, piece->len - 1);
+    return ST_OK;
+}
+
+/* RFC 1939 §3: lines that begin with a dot get a second one. */
+static void write_stuffed(struct maildrop *d, struct span text, struct strbuf *out)
+{
+    while (text.len) {
+        bool needs_dot;
+        strbuf_add(out, dotstuff_encode(&text, &d->at_line_start, &needs_dot));
+        if (needs_dot)
+            strbuf_add_char(out, '.');
+    }
+}
+
+/* Writes what was read, and the end where that was the last of it. */
+static enum next write_piece(struct maildrop *d, struct span piece, struct strbuf *out)
+{
+    uint64_t behind = d->offset + piece.len;
+    bool is_last = d->is_top && cut_lines(d, d->offset, &piece);
+    write_stuffed(d, piece, out);
+    d->offset = is_last ? d->end : behind;
+    if (d->offset < d->end)
+        return NEXT_PRODUCE;
+    strbuf_add_cstr(out, d->at_line_start ? ".\r\n" : "\r\n.\r\n");
+    end_body(d);
+    return NEXT_AGAIN;
+}
+
+/* Sends message n, which is in d->next, or begins to. */
+static enum status begin_body(struct pop3 *p, enum next *next, struct err *err)
 {
     struct maildrop *d = &p->drop;
+    const struct view_message *m = view_message(d->view, d->next);
+    AUTO_STRBUF piece = STRBUF_INIT;
     d->job = POP3_JOB_BODY;
-    d->next = n;
     d->offset = 0;
-    d->end = view_message(d->view, n)->size;
-    d->is_top = is_top;
-    d->top_from = top_from;
-    d->lines_left = lines;
+    d->end = m->size;
     d->at_line_start = true;
-    pop3_ok(p, "%u octets", view_message(d->view, n)->size);
+    d->is_pinned = m->size > BODY_PIECE;
+    if (d->is_pinned)
+        content_pin(d->account, m->content);
+    enum status st = read_piece(d, &piece, err);
+    if (st != ST_OK) {
+        end_body(d);
+        return st;
+    }
+    pop3_ok(p, "%u octets", m->size);
+    *next = write_piece(d, strbuf_span(&piece), session_output(p->session));
+    return ST_OK;
 }
 
 enum status pop3_retr(struct pop3 *p, struct span argument, enum next *next, struct err *err)
 {
-    uint32_t n = 0;
-    TRY(read_number(&p->drop, argument, &n, err));
-    begin_body(p, n, false, 0, 0);
-    *next = NEXT_PRODUCE;
-    return ST_OK;
+    struct maildrop *d = &p->drop;
+    TRY(read_number(d, argument, &d->next, err));
+    d->is_top = false;
+    return begin_body(p, next, err);
 }
 
 /* RFC 1939 §7: the header, the blank line, and that many lines of the body. */
@@ -136,21 +216,12 @@ enum status pop3_top(struct pop3 *p, struct span argument, enum next *next, stru
 {
     struct maildrop *d = &p->drop;
     struct span number, count = argument;
-    uint64_t lines;
-    uint32_t n = 0;
     span_cut(&count, ' ', &number);
-    TRY(read_number(d, number, &n, err));
-    if (!span_to_u64(count, UINT32_MAX, &lines))
+    TRY(read_number(d, number, &d->next, err));
+    if (!span_to_u64(count, UINT32_MAX, &d->lines_left))
         return err_set(err, ST_SYNTAX, "TOP takes a message number and a number of lines");
-
-    AUTO_ARENA a = ARENA_INIT;
-    AUTO(txn) t = NULL;
-    struct content_forms forms;
-    TRY(store_begin(d->account, TXN_READ, &t, err));
-    TRY(content_load(t, view_message(d->view, n)->content, 0, &a, &forms, err));
-    begin_body(p, n, true, forms.header_size, lines);
-    *next = NEXT_PRODUCE;
-    return ST_OK;
+    d->is_top = true;
+    return begin_body(p, next, err);
 }
 
 enum status pop3_dele(struct pop3 *p, struct span argument, enum next *next, struct err *err)
@@ -195,7 +266,8 @@ enum status maildrop_update(struct maildrop *d, struct err *err)
     return store_commit(&t, err);
 }
 
-/* ---- long answers ------------------------------------------------------------------------------------------------- */
+/* ---- long answers -------------------------------------------------------------------------------------------------
+ */
 
 static enum next produce_list(struct pop3 *p, struct strbuf *out)
 {
@@ -212,72 +284,27 @@ static enum next produce_list(struct pop3 *p, struct strbuf *out)
     return NEXT_AGAIN;
 }
 
-/* For TOP: cuts the piece that starts at `offset` behind the last line wanted. True where that ends the message. */
-static bool cut_lines(struct maildrop *d, uint64_t offset, struct span *piece)
-{
-    if (offset + piece->len <= d->top_from)
-        return false;
-    size_t at = offset < d->top_from ? (size_t)(d->top_from - offset) : 0;
-    while (d->lines_left > 0) {
-        size_t end = span_find_byte(*piece, '\n', at);
-        if (end == SPAN_NPOS)
-            return false;
-        at = end + 1;
-        d->lines_left--;
-    }
-    *piece = span_take(*piece, at);
-    return true;
-}
-
-static enum status read_piece(struct maildrop *d, struct strbuf *piece, struct err *err)
-{
-    AUTO(txn) t = NULL;
-    TRY(store_begin(d->account, TXN_READ, &t, err));
-    TRY(content_read(t, view_message(d->view, d->next)->content, d->offset, BODY_PIECE, piece, err));
-    if (piece->len == 0)
-        return err_set(err, ST_NOTFOUND, "the message was removed by another session");
-    /* A CRLF is not cut in two: the dot behind it would not be seen to begin a line. */
-    if (piece->len > 1 && piece->p[piece->len - 1] == '\r' && d->offset + piece->len < d->end)
-        strbuf_truncate(piece, piece->len - 1);
-    return ST_OK;
-}
-
-/* RFC 1939 §3: lines that begin with a dot get a second one. */
-static void write_stuffed(struct maildrop *d, struct span text, struct strbuf *out)
-{
-    while (text.len) {
-        bool needs_dot;
-        strbuf_add(out, dotstuff_encode(&text, &d->at_line_start, &needs_dot));
-        if (needs_dot)
-            strbuf_add_char(out, '.');
-    }
-}
-
 static enum next produce_body(struct pop3 *p, struct strbuf *out)
 {
     struct maildrop *d = &p->drop;
-    while (d->offset < d->end) {
-        if (out->len >= SESSION_OUT_HIGH)
-            return NEXT_PRODUCE;
+    enum next next = NEXT_PRODUCE;
+    while (next == NEXT_PRODUCE && out->len < SESSION_OUT_HIGH) {
         AUTO_STRBUF piece = STRBUF_INIT;
         struct err err;
-        if (read_piece(d, &piece, &err) != ST_OK) {
-            /* The answer has begun; there is no way to say no but to hang up. RFC 1939 knows no other. */
+        enum status st = read_piece(d, &piece, &err);
+        if (st == ST_OK && piece.len == 0) /* shorter than its row says; what is not there never ends */
+            st = err_set(&err, ST_IO, "the message is damaged");
+        if (st != ST_OK) {
             struct log_line l;
-            session_log_begin(p->session, &l, LOG_WARN, "message-vanished");
+            session_log_begin(p->session, &l, LOG_WARN, "message-broken-off");
             log_err(&l, &err);
             log_end(&l);
-            d->job = POP3_JOB_NONE;
+            end_body(d);
             return NEXT_CLOSE;
         }
-        struct span s = strbuf_span(&piece);
-        bool is_last = d->is_top && cut_lines(d, d->offset, &s);
-        write_stuffed(d, s, out);
-        d->offset = is_last ? d->end : d->offset + piece.len;
+        next = write_piece(d, strbuf_span(&piece), out);
     }
-    strbuf_add_cstr(out, d->at_line_start ? ".\r\n" : "\r\n.\r\n");
-    d->job = POP3_JOB_NONE;
-    return NEXT_AGAIN;
+    return next;
 }
 
 enum next pop3_produce(struct session *s)

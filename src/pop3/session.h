@@ -8,9 +8,9 @@
 #include "text/dotstuff.h"
 
 enum {
-    POP3_LINE_MAX = 512,         /* RFC 2449 §4 asks for 255 octets at least */
-    POP3_SASL_LINE_MAX = 8192,   /* one base64 line of an AUTH exchange */
-    POP3_BAD_COMMANDS_MAX = 20,  /* then the session ends */
+    POP3_LINE_MAX = 512,           /* RFC 2449 §4 asks for 255 octets at least */
+    POP3_SASL_LINE_MAX = 8192,     /* one base64 line of an AUTH exchange */
+    POP3_BAD_COMMANDS_MAX = 20,    /* then the session ends */
     POP3_IDLE_MS = 10 * 60 * 1000, /* RFC 1939 §3: at least 10 minutes */
     POP3_COMMAND_MS = 60 * 1000,
     POP3_USER_MAX = 320,
@@ -32,12 +32,13 @@ struct maildrop {
     uint64_t deleted_octets, octets;
 
     enum pop3_job job;
-    uint32_t next;               /* LIST, UIDL: the next message; BODY: the message */
-    uint64_t offset, end;        /* BODY: what is still to be read */
-    bool is_top;                 /* BODY: only lines_left lines behind offset top_from (the header) */
+    uint32_t next;        /* LIST, UIDL: the next message; BODY: the message */
+    uint64_t offset, end; /* BODY: what is still to be read */
+    bool is_top;          /* BODY: only lines_left lines behind offset top_from (the header) */
     uint64_t top_from;
     uint64_t lines_left;
-    bool at_line_start;          /* BODY: what was sent ends with CRLF */
+    bool at_line_start; /* BODY: what was sent ends with CRLF */
+    bool is_pinned;     /* BODY: its content stays until all is sent (content_pin) */
 };
 
 struct pop3 {
@@ -46,7 +47,7 @@ struct pop3 {
     unsigned bad_commands;
     /* AUTHORIZATION */
     unsigned login_failures;
-    char *user;                    /* of USER; NULL: none */
+    char *user;                     /* of USER; NULL: none */
     struct sasl_exchange *exchange; /* an AUTH exchange waits for the client's line */
     /* TRANSACTION */
     struct maildrop drop;

@@ -158,6 +158,7 @@ struct txn {
     uint64_t reader;    /* store_act_as(); 0: the owner */
     uint64_t may_flags; /* those that may change */
     bool is_broken;    /* a statement failed half-way: may not commit */
+    bool has_read;     /* content_read() was called */
     uint64_t modseq;   /* of this transaction's changes; 0: none yet */
     uint32_t contents; /* made under this modseq */
     int64_t mailboxes_made; /* less those deleted */
