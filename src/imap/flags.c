@@ -67,8 +67,10 @@ enum status imap_need_keywords(struct imap *im, struct imap_call *call, struct e
     if (call->has_keywords)
         return ST_OK;
     AUTO(txn) txn = NULL;
-    TRY(imap_begin(im, TXN_READ, &txn, err));
-    TRY(keyword_names(txn, &call->arena, &call->keywords, &call->keyword_count, err));
+    if (!keyword_names_known(im->owner, &call->arena, &call->keywords, &call->keyword_count)) {
+        TRY(imap_begin(im, TXN_READ, &txn, err));
+        TRY(keyword_names(txn, &call->arena, &call->keywords, &call->keyword_count, err));
+    }
     call->has_keywords = true;
     if (im->keywords_told != call->keyword_count + 1)
         tell_keywords(im, call);

@@ -157,6 +157,9 @@ enum status keyword_bit(struct txn *t, struct span name, bool may_create, uint64
 /* names[k] for bit FLAG_KEYWORD_SHIFT + k, as first written. Cached in memory; cheap. Works within a transaction of any
  * mode. */
 enum status keyword_names(struct txn *t, struct arena *a, struct span **names, size_t *count, struct err *err);
+/* The same without a transaction; false where they are not in memory. They name every bit of a view that the caller
+ * has. */
+bool keyword_names_known(struct account *a, struct arena *arena, struct span **names, size_t *count);
 
 /* ---- content: immutable bytes with their parsed forms ------------------------------------------------------- */
 

@@ -138,6 +138,12 @@ struct mailbox_row {
     int64_t journal_pruned_utc;
 };
 
+/* What a flag change has made of a message. */
+struct txn_flags {
+    uint32_t uid;
+    uint64_t flags, modseq;
+};
+
 struct txn_mailbox {
     struct txn_mailbox *next;
     struct mailbox_row row;
@@ -148,6 +154,11 @@ struct txn_mailbox {
     bool is_gone;
     bool is_noticed; /* nothing of it has changed that a view shows, but watchers care */
     struct seqset *uids; /* changed, removed and added */
+    /* Where nothing but flags has changed, all of it: the next view comes from these and the one before, with no row
+     * read. Ascending; NULL: none. */
+    struct txn_flags *flags;
+    size_t flags_count, flags_cap;
+    bool is_more_than_flags;
 };
 
 struct txn {
@@ -177,6 +188,8 @@ uint64_t txn_modseq(struct txn *t);
 enum status txn_mailbox(struct txn *t, mailbox_id id, struct txn_mailbox **out, struct err *err);
 /* Notes that these uids changed: raises the mailbox's modseq. */
 void txn_changed(struct txn *t, struct txn_mailbox *m, uint32_t first, uint32_t last);
+/* As txn_changed(), of one message of which nothing but flags has changed; these are the new ones. */
+void txn_flags_changed(struct txn *t, struct txn_mailbox *m, uint32_t uid, uint64_t flags);
 /* Writes the changed rows, so that SQL sees them. */
 enum status txn_flush(struct txn *t, struct err *err);
 /* Marks the transaction broken where st is not ST_OK; returns st. */

@@ -112,14 +112,29 @@ enum status keyword_bit(struct txn *t, struct span name, bool may_create, uint64
     return st;
 }
 
-enum status keyword_names(struct txn *t, struct arena *a, struct span **names, size_t *count, struct err *err)
+static void copy_names(const struct keywords *k, struct arena *a, struct span **names, size_t *count)
 {
-    struct keywords *k;
-    TRY(current(t, &k, err));
     *count = k->count;
     *names = arena_array(a, k->count, sizeof **names);
     for (uint32_t i = 0; i < k->count; i++)
         (*names)[i] = arena_copy(a, k->names[i]);
+}
+
+enum status keyword_names(struct txn *t, struct arena *a, struct span **names, size_t *count, struct err *err)
+{
+    struct keywords *k;
+    TRY(current(t, &k, err));
+    copy_names(k, a, names, count);
     keywords_free(&k);
     return ST_OK;
+}
+
+bool keyword_names_known(struct account *a, struct arena *arena, struct span **names, size_t *count)
+{
+    pthread_mutex_lock(&a->keywords_lock);
+    if (a->keywords)
+        copy_names(a->keywords, arena, names, count);
+    bool are_known = a->keywords;
+    pthread_mutex_unlock(&a->keywords_lock);
+    return are_known;
 }

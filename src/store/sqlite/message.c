@@ -57,30 +57,60 @@ static struct flag_rule rule_of(enum flag_change how, uint64_t flags)
     return (struct flag_rule){~flags, 0};
 }
 
-/* Counts what will change, then changes it. */
-static enum status change_range(struct txn *t, struct txn_mailbox *m, struct seqrange r, struct flag_rule rule,
-                                struct err *err)
+/* A message of the range: counted, where the rule changes it. */
+static void count_change(struct txn *t, struct txn_mailbox *m, struct flag_rule rule, uint32_t uid, uint64_t before,
+                         uint64_t size)
+{
+    uint64_t after = (before & rule.keep) | rule.set;
+    if (after == before)
+        return;
+    m->row.unseen += (uint32_t) !(after & FLAG_SEEN) - (uint32_t) !(before & FLAG_SEEN);
+    m->row.deleted += (uint32_t) !!(after & FLAG_DELETED) - (uint32_t) !!(before & FLAG_DELETED);
+    m->row.deleted_size += (after & FLAG_DELETED ? size : 0) - (before & FLAG_DELETED ? size : 0);
+    txn_flags_changed(t, m, uid, after);
+}
+
+static enum status count_by_rows(struct txn *t, struct txn_mailbox *m, struct seqrange r, struct flag_rule rule,
+                                 struct err *err)
 {
     sqlite3_stmt *s;
-    TRY(db_query(t->db, &s, err, "SELECT uid, flags, size FROM message WHERE " FLAGGED_RANGE " ORDER BY uid", INT(m->row.id),
-                 INT(r.first), INT(r.last), INT(rule.keep), INT(rule.set)));
+    TRY(db_query(t->db, &s, err, "SELECT uid, flags, size FROM message WHERE " FLAGGED_RANGE " ORDER BY uid",
+                 INT(m->row.id), INT(r.first), INT(r.last), INT(rule.keep), INT(rule.set)));
     enum status st;
-    uint32_t found = 0;
-    while (db_row(t->db, s, &st, err)) {
-        uint32_t uid = column_u32(s, 0);
-        uint64_t before = column_u64(s, 1), after = (before & rule.keep) | rule.set;
-        m->row.unseen += (uint32_t) !(after & FLAG_SEEN) - (uint32_t) !(before & FLAG_SEEN);
-        m->row.deleted += (uint32_t) !!(after & FLAG_DELETED) - (uint32_t) !!(before & FLAG_DELETED);
-        m->row.deleted_size +=
-            (after & FLAG_DELETED ? column_u64(s, 2) : 0) - (before & FLAG_DELETED ? column_u64(s, 2) : 0);
-        txn_changed(t, m, uid, uid);
-        found++;
+    while (db_row(t->db, s, &st, err))
+        count_change(t, m, rule, column_u32(s, 0), column_u64(s, 1), column_u64(s, 2));
+    return st;
+}
+
+/* The view of the last commit is what the rows are, as long as this transaction has not touched them: the writer's lock
+ * is held. */
+static void count_by_view(struct txn *t, struct txn_mailbox *m, struct seqrange r, struct flag_rule rule,
+                          const struct view *v)
+{
+    for (uint32_t seq = view_seq_at_or_after(v, r.first); seq <= view_count(v); seq++) {
+        const struct view_message *message = view_message(v, seq);
+        if (message->uid > r.last)
+            return;
+        count_change(t, m, rule, message->uid, message->flags, message->size);
     }
-    TRY(st);
-    if (!found)
+}
+
+/* Counts what will change, then changes it. `v`: as the rows are, or NULL. */
+static enum status change_range(struct txn *t, struct txn_mailbox *m, struct seqrange r, struct flag_rule rule,
+                                const struct view *v, struct err *err)
+{
+    size_t before = m->flags_count;
+    if (v)
+        count_by_view(t, m, r, rule, v);
+    else
+        TRY(count_by_rows(t, m, r, rule, err));
+    if (m->flags_count == before)
         return ST_OK;
-    return db_run(t->db, err, "UPDATE message SET flags = (flags & ?4) | ?5, modseq = ?6 WHERE " FLAGGED_RANGE,
-                  INT(m->row.id), INT(r.first), INT(r.last), INT(rule.keep), INT(rule.set), INT(txn_modseq(t)));
+    TRY(db_run(t->db, err, "UPDATE message SET flags = (flags & ?4) | ?5, modseq = ?6 WHERE " FLAGGED_RANGE,
+               INT(m->row.id), INT(r.first), INT(r.last), INT(rule.keep), INT(rule.set), INT(txn_modseq(t))));
+    if (db_changes(t->db) != m->flags_count - before)
+        return err_set(err, ST_BUG, "flags of another number of messages changed than were counted");
+    return ST_OK;
 }
 
 enum status message_change_flags(struct txn *t, mailbox_id in, const struct seqset *uids, enum flag_change how,
@@ -96,8 +126,9 @@ enum status message_change_flags(struct txn *t, mailbox_id in, const struct seqs
         rule.keep |= FLAG_SEEN;
         rule.set &= ~(uint64_t)FLAG_SEEN;
     }
+    AUTO(view) v = m->is_changed ? NULL : view_cache_get(&t->account->store->views, &t->account->views, in);
     for (size_t i = 0; i < uids->count && uids->ranges[i].first < m->row.uidnext; i++) {
-        TRY_WRITE(t, change_range(t, m, uids->ranges[i], rule, err));
+        TRY_WRITE(t, change_range(t, m, uids->ranges[i], rule, v, err));
         if (t->reader && changes_seen)
             TRY_WRITE(t, seen_change(t, m, uids->ranges[i].first, uids->ranges[i].last, is_seen, err));
     }

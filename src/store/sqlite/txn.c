@@ -7,6 +7,7 @@
  * keywords and the modseq become the current ones. Watchers are poked after the lock is released.
  */
 #include <stdlib.h>
+#include <string.h>
 #include "base/mem.h"
 #include "store/sqlite/internal.h"
 #include "base/banned.h"
@@ -144,11 +145,33 @@ enum status txn_mailbox(struct txn *t, mailbox_id id, struct txn_mailbox **out, 
     return ST_OK;
 }
 
-void txn_changed(struct txn *t, struct txn_mailbox *m, uint32_t first, uint32_t last)
+static void note_uids(struct txn *t, struct txn_mailbox *m, uint32_t first, uint32_t last)
 {
     m->row.highest_modseq = txn_modseq(t);
     m->is_dirty = m->is_changed = true;
     seqset_add(&t->arena, m->uids, first, last);
+}
+
+void txn_changed(struct txn *t, struct txn_mailbox *m, uint32_t first, uint32_t last)
+{
+    note_uids(t, m, first, last);
+    m->is_more_than_flags = true;
+}
+
+void txn_flags_changed(struct txn *t, struct txn_mailbox *m, uint32_t uid, uint64_t flags)
+{
+    note_uids(t, m, uid, uid);
+    if (m->flags_count == m->flags_cap) {
+        size_t cap = m->flags_cap ? 2 * m->flags_cap : 16;
+        struct txn_flags *more = arena_array(&t->arena, cap, sizeof *more);
+        if (m->flags_count)
+            memcpy(more, m->flags, m->flags_count * sizeof *more);
+        m->flags = more;
+        m->flags_cap = cap;
+    }
+    if (m->flags_count && m->flags[m->flags_count - 1].uid >= uid) /* a second change in this transaction */
+        m->is_more_than_flags = true;
+    m->flags[m->flags_count++] = (struct txn_flags){uid, flags, txn_modseq(t)};
 }
 
 enum status txn_flush(struct txn *t, struct err *err)
@@ -219,6 +242,13 @@ static void drop_views(struct succession *list)
 static void publish(struct txn *t, const struct reader_views *readers, struct succession *list)
 {
     struct account *a = t->account;
+    if (t->keywords) { /* before the views that have their bits */
+        pthread_mutex_lock(&a->keywords_lock);
+        struct keywords *old = a->keywords;
+        a->keywords = t->keywords;
+        pthread_mutex_unlock(&a->keywords_lock);
+        t->keywords = old;
+    }
     for (struct succession *s = list; s; s = s->after) {
         view_cache_publish(&a->store->views, s->set, s->mailbox, s->base, s->next);
         s->next = NULL;
@@ -227,13 +257,6 @@ static void publish(struct txn *t, const struct reader_views *readers, struct su
     if (t->modseq)
         a->modseq = t->modseq;
     quota_settle(t);
-    if (t->keywords) {
-        pthread_mutex_lock(&a->keywords_lock);
-        struct keywords *old = a->keywords;
-        a->keywords = t->keywords;
-        pthread_mutex_unlock(&a->keywords_lock);
-        t->keywords = old;
-    }
 }
 
 static void poke(struct txn *t)

@@ -5,6 +5,7 @@
  * view_cache.c), the third try takes the writer's lock, so that a busy mailbox cannot keep its view from ever being
  * kept.
  */
+#include "base/mem.h"
 #include "store/sqlite/internal.h"
 #include "base/banned.h"
 
@@ -61,9 +62,31 @@ static enum status add_rows(struct db *db, uint64_t reader, struct view_build *b
 /* ---- following a commit
  * ------------------------------------------------------------------------------------------------ */
 
+/* The next view where only flags have changed. */
+static struct view *with_flags(const struct txn_mailbox *m, const struct view *base)
+{
+    struct view_build b = {0};
+    uint32_t seq = 1;
+    for (const struct txn_flags *f = m->flags; f < m->flags + m->flags_count; f++) {
+        view_build_copy(&b, base, &seq, f->uid);
+        if (seq > base->count || view_message(base, seq)->uid != f->uid)
+            panic("a message's flags have changed that the view does not have");
+        struct view_message changed = *view_message(base, seq++);
+        changed.flags = f->flags;
+        changed.modseq = f->modseq;
+        view_build_add(&b, &changed);
+    }
+    view_build_copy(&b, base, &seq, UINT32_MAX);
+    return view_build_finish(&b, m->row.uidnext, m->row.highest_modseq);
+}
+
 enum status view_next(struct txn *t, const struct txn_mailbox *m, uint64_t reader, const struct view *base,
                       struct view **out, struct err *err)
 {
+    if (reader == 0 && m->flags_count && !m->is_more_than_flags) {
+        *out = with_flags(m, base);
+        return ST_OK;
+    }
     struct view_build b = {0};
     uint32_t seq = 1;
     enum status st = ST_OK;
