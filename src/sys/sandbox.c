@@ -44,6 +44,7 @@ enum {
     NR_RESTRICT_SELF = 446,
     CREATE_RULESET_VERSION = 1,
     RULE_PATH_BENEATH = 1,
+    RULE_NET_PORT = 2,
 };
 enum {
     FS_EXECUTE = 1 << 0,
@@ -71,6 +72,11 @@ struct path_beneath_attr {
     uint64_t allowed_access;
     int32_t parent_fd;
 } __attribute__((packed));
+
+struct net_port_attr {
+    uint64_t allowed_access;
+    uint64_t port;
+};
 
 /* How much of struct ruleset_attr a kernel of this ABI knows. */
 static size_t ruleset_size(long abi)
@@ -112,6 +118,15 @@ static enum status allow_path(int ruleset, const struct ruleset_attr *r, const s
     return ST_OK;
 }
 
+/* A source address is chosen by bind() with port 0, "any free one"; no other port, and nobody can listen() on it. */
+static enum status allow_source_addresses(int ruleset, const struct ruleset_attr *r, unsigned groups, struct err *err)
+{
+    struct net_port_attr rule = {.allowed_access = NET_BIND_TCP, .port = 0};
+    if (!(groups & SANDBOX_NETWORK) || !(r->handled_access_net & NET_BIND_TCP))
+        return ST_OK;
+    return syscall(NR_ADD_RULE, ruleset, RULE_NET_PORT, &rule, 0) == 0 ? ST_OK : err_errno(err, "landlock: bind");
+}
+
 static enum status landlock_enter(const struct sandbox *box, struct err *err)
 {
     long abi = syscall(NR_CREATE_RULESET, NULL, 0, CREATE_RULESET_VERSION);
@@ -125,6 +140,7 @@ static enum status landlock_enter(const struct sandbox *box, struct err *err)
         return err_errno(err, "landlock_create_ruleset");
     for (size_t i = 0; i < box->path_count; i++)
         TRY(allow_path(ruleset, &r, &box->paths[i], err));
+    TRY(allow_source_addresses(ruleset, &r, box->groups, err));
     if (syscall(NR_RESTRICT_SELF, ruleset, 0) != 0)
         return err_errno(err, "landlock_restrict_self");
     return ST_OK;
@@ -219,12 +235,12 @@ static const int calls_of_all[] = {
 /* SQLite's, and those of sys/file.c. */
 static const int calls_of_files[] = {
     CALL(setpriority), /* the search index is made at a low one */
-    CALL(open),   CALL(openat),    CALL(stat),         CALL(lstat),     CALL(newfstatat), CALL(statx),
-    CALL(access), CALL(faccessat), CALL(faccessat2),   CALL(readlink),  CALL(readlinkat), CALL(getdents64),
-    CALL(getcwd), CALL(fsync),     CALL(fdatasync),    CALL(ftruncate), CALL(fallocate),  CALL(fchmod),
-    CALL(umask),  CALL(mkdir),     CALL(mkdirat),      CALL(rmdir),     CALL(unlink),     CALL(unlinkat),
-    CALL(rename), CALL(renameat),  CALL(renameat2),    CALL(flock),     CALL(utimensat),  CALL(fadvise64),
-    CALL(statfs), CALL(fstatfs),   CALL(memfd_create), CALL(fchown),
+    CALL(open),        CALL(openat),    CALL(stat),         CALL(lstat),     CALL(newfstatat), CALL(statx),
+    CALL(access),      CALL(faccessat), CALL(faccessat2),   CALL(readlink),  CALL(readlinkat), CALL(getdents64),
+    CALL(getcwd),      CALL(fsync),     CALL(fdatasync),    CALL(ftruncate), CALL(fallocate),  CALL(fchmod),
+    CALL(umask),       CALL(mkdir),     CALL(mkdirat),      CALL(rmdir),     CALL(unlink),     CALL(unlinkat),
+    CALL(rename),      CALL(renameat),  CALL(renameat2),    CALL(flock),     CALL(utimensat),  CALL(fadvise64),
+    CALL(statfs),      CALL(fstatfs),   CALL(memfd_create), CALL(fchown),
 };
 
 static const int calls_of_network[] = {

@@ -225,10 +225,11 @@ class Peer:
 class World:
     """DNS and peers of one test module, ended together."""
 
-    def __init__(self, records, unsigned=None):
+    def __init__(self, records, unsigned=None, port=None):
+        """port: the mail servers', where records name it."""
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tassis-world-"))
         self.dir.chmod(0o755)  # the role reads the trust anchor with a uid of its own
-        self.port = free_ports(1, "127.0.0.10")[0]
+        self.port = port or free_ports(1, "127.0.0.10")[0]
         self.peers = []
         self.dns = Dns(self.dir, records, unsigned or {}).start()
 
