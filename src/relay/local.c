@@ -104,10 +104,12 @@ static bool take(struct verdict *v, const struct smtp_reply *r)
     return is_good;
 }
 
-/* `mail` tells of success, as it does of all mail (smtp/success.h); failures are ours. */
+/* What becomes of it is told here, in the transaction that settles it; `mail` would tell of success only behind the
+ * delivery, when the queue may not take the report. It still says "expanded", where an address is an alias now. */
 static struct smtp_rcpt rcpt_of(const struct queue_recipient *r)
 {
-    return (struct smtp_rcpt){r->address, r->notify, r->orcpt};
+    unsigned notify = r->notify & ~(unsigned)QUEUE_NOTIFY_SUCCESS;
+    return (struct smtp_rcpt){r->address, r->notify && !notify ? QUEUE_NOTIFY_NEVER : notify, r->orcpt};
 }
 
 static enum status recipients(struct smtp_lease *lease, const struct queue_message *m, const struct smtp_reply *mail,
@@ -150,7 +152,7 @@ static enum status send_body(struct smtp_lease *lease, const struct queue_messag
             lease->is_open = false;
         }
         take(&v[i], &r);
-        v[i].is_final = v[i].is_dsn_done = true;
+        v[i].is_final = true;
     }
     return ST_OK;
 }

@@ -26,7 +26,7 @@ struct job {
     unsigned notify;          /* what is handed on of the recipients' (hand_on()) */
     struct span orcpt;
     bool is_local, is_done;
-    bool is_for_queue; /* outside, or held back by its sender: RFC 4865 §3 */
+    bool is_for_queue; /* outside; held back by its sender (RFC 4865 §3); or its sender is to hear of success */
     bool is_queued;    /* done by the queue: it tells of what becomes of it */
     struct err err;    /* where not done */
     struct smtp_code code;
@@ -98,11 +98,26 @@ static struct span with_subaddress(struct work *w, const struct route_target *ta
     return arena_strbuf(&w->arena, &whole);
 }
 
+/* RFC 3461 §5.2.3: the notification of a delivery must not get lost behind it. The queue settles a delivery and its
+ * report in one transaction, so such a recipient goes by it, under the name that the sender wrote (§5.2.7.4: where an
+ * alias leads is not his business). A report has no sender to tell; what a filter has quarantined is not queued. */
+static void by_queue_if_told(const struct work *w, struct job *j, const struct smtp_recipient *by)
+{
+    bool is_told = j->is_local && w->t->from.len && !w->t->mail.is_quarantined;
+    if (!is_told || !(notify_of(by) & SMTP_NOTIFY_SUCCESS))
+        return;
+    j->is_for_queue = true;
+    j->orcpt = by->orcpt;
+    if (by->address.domain.len) /* <postmaster> alone is written with its domain */
+        j->queued_as = by->text;
+}
+
 static void job_for(struct work *w, const struct route_target *target, const struct smtp_recipient *by)
 {
     struct job *known = map_get(w->by_address, target->address);
     if (known) {
         known->notify = notify_both(known->notify, notify_of(by));
+        by_queue_if_told(w, known, by);
         return;
     }
     struct job *j = &w->jobs[w->count++];
@@ -114,6 +129,7 @@ static void job_for(struct work *w, const struct route_target *target, const str
     j->orcpt = orcpt_of(w, target, by);
     if (!target->is_local && !span_ieq(target->address, by->text))
         j->forwarded_by = by->text;
+    by_queue_if_told(w, j, by);
     map_put(w->by_address, target->address, j);
 }
 
@@ -365,6 +381,24 @@ static void local(struct work *w, struct job *j)
 
 /* ---- all together ------------------------------------------------------------------------------------------- */
 
+/* RFC 3461 §5.2.3: nobody is told about a report. */
+static bool wants_success(const struct work *w, const struct smtp_recipient *r)
+{
+    return w->t->from.len && (r->notify & SMTP_NOTIFY_SUCCESS);
+}
+
+/* Before anything is delivered: if the queue does not take this, the mail is refused for now, and nothing lost. */
+static enum status tell_expanded(const struct work *w, struct err *err)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    struct success *list = arena_array(&a, w->t->count, sizeof *list);
+    size_t count = 0;
+    for (size_t i = 0; i < w->t->count; i++)
+        if (wants_success(w, &w->t->recipients[i]) && w->t->recipients[i].route.count > 1)
+            list[count++] = (struct success){&w->t->recipients[i], DSN_EXPANDED};
+    return success_tell(w->d, list, count, err);
+}
+
 static enum status run(struct work *w, struct err *err)
 {
     struct span message;
@@ -378,6 +412,7 @@ static enum status run(struct work *w, struct err *err)
     w->is_held = onward_mail(w->t).hold_until > clock_wall_ms() / 1000;
     if (!collect(w))
         return err_set(err, ST_LIMIT, "too many recipients behind aliases");
+    TRY(tell_expanded(w, err));
     TRY(outside(w, err));
     if (w->t->mail.is_binary && !w->is_held)
         TRY(convert(w, err));
@@ -409,24 +444,27 @@ static void result_of(const struct work *w, const struct smtp_recipient *r, stru
     }
 }
 
-/* Of recipients that asked to hear of success: an alias of several addresses, and what is in a mailbox. */
-static void tell_success(struct work *w, const struct delivery_result *results)
+/* What was quarantined has been put into Junk by now: there is no way to refuse it any more. */
+static void tell_delivered(const struct work *w, const struct delivery_result *results)
 {
-    struct success *list = arena_array(&w->arena, w->t->count, sizeof *list);
+    AUTO_ARENA a = ARENA_INIT;
+    struct success *list = arena_array(&a, w->t->count, sizeof *list);
     size_t count = 0;
-    if (w->t->from.len == 0) /* RFC 3461 §5.2.3: nobody is told about a report */
-        return;
+    struct err err;
+    struct log_line l;
     for (size_t i = 0; i < w->t->count; i++) {
         const struct smtp_recipient *r = &w->t->recipients[i];
-        if (!(r->notify & SMTP_NOTIFY_SUCCESS) || results[i].err.status != ST_OK)
-            continue;
         const struct job *first = map_get(w->by_address, r->route.targets[0].address);
-        if (r->route.count > 1)
-            list[count++] = (struct success){r, DSN_EXPANDED};
-        else if (first->is_local && !first->is_queued)
+        if (wants_success(w, r) && r->route.count == 1 && results[i].err.status == ST_OK && first->is_local &&
+            !first->is_queued)
             list[count++] = (struct success){r, DSN_DELIVERED};
     }
-    success_tell(w->d, list, count);
+    if (success_tell(w->d, list, count, &err) == ST_OK)
+        return;
+    smtp_log_begin(w->d->session, &l, LOG_ERROR, "report-lost");
+    log_span(&l, "to", w->t->from);
+    log_err(&l, &err);
+    log_end(&l);
 }
 
 void deliver(const struct delivery *d, struct delivery_result *results)
@@ -441,7 +479,7 @@ void deliver(const struct delivery *d, struct delivery_result *results)
             results[i] = (struct delivery_result){.err = err, .code = smtp_code_of(st)};
     }
     if (st == ST_OK)
-        tell_success(&w, results);
+        tell_delivered(&w, results);
     map_free(&w.by_address);
     arena_free(&w.arena);
 }

@@ -15,7 +15,7 @@ static enum status header_of(const struct delivery *d, struct strbuf *out, struc
     return ST_OK;
 }
 
-static enum status tell(const struct delivery *d, const struct success *list, size_t count, struct err *err)
+enum status success_tell(const struct delivery *d, const struct success *list, size_t count, struct err *err)
 {
     AUTO_ARENA a = ARENA_INIT;
     AUTO_STRBUF header = STRBUF_INIT, text = STRBUF_INIT;
@@ -29,6 +29,8 @@ static enum status tell(const struct delivery *d, const struct success *list, si
                                              .deliver_by = t->mail_at + t->mail.by_seconds,
                                              .hold_request = t->mail.hold_request,
                                              .envid = t->mail.envid}};
+    if (count == 0)
+        return ST_OK;
     struct dsn_recipient *told = arena_array(&a, count, sizeof *told);
     for (size_t i = 0; i < count; i++) /* RFC 3461 §5.2.7.4: where an alias leads is not the sender's business */
         told[i] =
@@ -43,16 +45,4 @@ static enum status tell(const struct delivery *d, const struct success *list, si
     TRY(onward_to_queue(d->app, &mail, &(struct smtp_rcpt){.to = t->from}, 1, &piece, 1, err));
     dsn_log(&report);
     return ST_OK;
-}
-
-void success_tell(const struct delivery *d, const struct success *list, size_t count)
-{
-    struct err err;
-    if (count == 0 || tell(d, list, count, &err) == ST_OK)
-        return;
-    struct log_line l;
-    smtp_log_begin(d->session, &l, LOG_ERROR, "report-lost");
-    log_span(&l, "to", d->session->transaction->from);
-    log_err(&l, &err);
-    log_end(&l);
 }

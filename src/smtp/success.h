@@ -1,6 +1,7 @@
 /*
- * success.h - notifications that mail arrived here (RFC 3461 §5.2.3, §5.2.7): "delivered" for a mailbox, "expanded" for
- * an alias of several addresses. What goes on to other hosts is the relay's to tell of. Role mail; blocks.
+ * success.h - notifications of what became of mail here (RFC 3461 §5.2.3, §5.2.7): "expanded" for an alias of several
+ * addresses, "delivered" for what a filter put into Junk. Other mail whose sender wants to hear of it goes by the
+ * relay's queue, and the relay tells of it. Role mail; blocks.
  */
 #pragma once
 #include "smtp/deliver.h"
@@ -11,6 +12,5 @@ struct success {
     enum dsn_action action; /* DSN_DELIVERED, DSN_EXPANDED */
 };
 
-/* Puts one report about these recipients into relay's queue. The mail is delivered by then, so a queue that does not
- * take the report is no reason to refuse the mail: the log says what was lost. */
-void success_tell(const struct delivery *d, const struct success *list, size_t count);
+/* Puts one report about these recipients into relay's queue. */
+enum status success_tell(const struct delivery *d, const struct success *list, size_t count, struct err *err);

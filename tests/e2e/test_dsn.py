@@ -101,9 +101,9 @@ def test_through_aliases(server, peer):
     server.cli("alias", "add", "both@example.test", to.address, second.address)
     session = server.submission(box)
     send(session, box.address, ["<other-name@example.test> NOTIFY=SUCCESS", "<both@example.test> NOTIFY=SUCCESS,FAILURE"])
-    report, = reports(box)
-    assert report.actions() == [("both@example.test", "expanded", "2.0.0"), ("other-name@example.test", "delivered", "2.0.0")]
-    assert to.address.encode() not in report.raw and second.address.encode() not in report.raw
+    both = sorted(reports(box, 2), key=lambda r: r.actions())
+    assert [r.actions() for r in both] == [[("both@example.test", "expanded", "2.0.0")], [("other-name@example.test", "delivered", "2.0.0")]]
+    assert not any(to.address.encode() in r.raw or second.address.encode() in r.raw for r in both)
     send(session, box.address, ["<outside@example.test> NOTIFY=SUCCESS"], " ENVID=abc RET=HDRS")
     wait_for(lambda: p.messages)
     assert p.messages[0][0].endswith(" RET=HDRS ENVID=abc")
