@@ -66,14 +66,20 @@ static bool can_connect(void)
     return ok;
 }
 
-static bool can_bind(void)
+static bool can_bind_port(uint16_t port, bool is_for_listening)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     bool ok = fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
+    bool is_listening = ok && is_for_listening && listen(fd, 1) == 0;
     if (fd >= 0)
         close(fd);
-    return ok;
+    return is_for_listening ? is_listening : ok;
+}
+
+static bool can_bind(void)
+{
+    return can_bind_port(0, false);
 }
 
 static void *nothing(void *p)
@@ -157,7 +163,23 @@ static void test_files(void **state)
 static void test_network(void **state)
 {
     (void)state;
-    assert_int_equal(abilities_in(SANDBOX_FILES | SANDBOX_NETWORK, true), MAKE_INSIDE | CONNECT | THREAD | PAIR);
+    assert_int_equal(abilities_in(SANDBOX_FILES | SANDBOX_NETWORK, true), MAKE_INSIDE | CONNECT | BIND | THREAD | PAIR);
+}
+
+static unsigned binds(void)
+{
+    return (can_bind_port(0, false) ? 1u : 0u) | (can_bind_port(41234, false) ? 2u : 0u) | (can_bind_port(0, true) ? 4u : 0u);
+}
+
+/* A source address, with any free port; no port of one's choice, and nobody may be let in. */
+static void test_bind_is_for_calling(void **state)
+{
+    (void)state;
+    const struct sandbox box = {.groups = SANDBOX_NETWORK};
+    assert_true(binds() == 7u);
+    int status = run_in(&box, binds);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1);
 }
 
 static unsigned read_only(void)
@@ -206,6 +228,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_groups, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_network, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_bind_is_for_calling, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_read_only_path, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_exec_kills, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_core_dumps, set_up, tear_down),
