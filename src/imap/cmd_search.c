@@ -33,15 +33,16 @@ static void answer(struct imap *im, struct imap_call *call, struct search_job *j
     struct search_hits hits = {job->run.found, job->run.count};
     bool has_modseq = job->run.program.has_modseq;
     if (returns->what & SEARCH_RETURN_SAVE)
-        search_save(im, &call->arena, returns, hits);
+        search_save(&job->run.matcher.in, &call->arena, returns, hits);
     if (!returns->is_given && !imap_has(im, IMAP_REV2)) {
-        search_write_numbers(im, "SEARCH", call->is_uid, hits, has_modseq, &job->reply.text);
+        search_write_numbers(&job->run.matcher.in, "SEARCH", call->is_uid, hits, has_modseq, &job->reply.text);
         return;
     }
     if (!returns->is_given)
         returns->what = SEARCH_RETURN_ALL;
     if (search_return_is_answered(returns))
-        search_write_esearch(im, call->tag, call->is_uid, returns, hits, has_modseq, &job->reply.text);
+        search_write_esearch(&job->run.matcher.in, call->tag, call->is_uid, returns, hits, has_modseq,
+                             &job->reply.text);
     if (returns->what & SEARCH_RETURN_UPDATE)
         search_keep_context(im, call, &job->context, hits, job->refused, &job->reply.text);
 }
@@ -50,7 +51,7 @@ static enum status search_produce(struct imap *im, struct imap_call *call, bool 
 {
     struct search_job *job = call->work;
     if (!job->is_found) {
-        TRY(search_run_step(im, &job->run, &job->is_found, err));
+        TRY(search_run_step(&job->run, &job->is_found, err));
         if (job->is_found)
             answer(im, call, job);
     }
@@ -81,5 +82,5 @@ enum status cmd_search(struct imap *im, struct imap_call *call, struct err *err)
     call->work = job;
     call->release = release;
     call->produce = search_produce;
-    return search_run_begin(im, call, &job->run, err);
+    return search_run_begin(search_selected(im), call, &job->run, err);
 }

@@ -106,11 +106,12 @@ static void answer_sort(struct imap *im, struct imap_call *call, struct sort_job
         job->run.found[i] = job->entries[i].seq;
     struct search_hits hits = {job->run.found, job->count};
     if (returns->what & SEARCH_RETURN_SAVE)
-        search_save(im, &call->arena, returns, hits);
+        search_save(&job->run.matcher.in, &call->arena, returns, hits);
     if (!returns->is_given)
-        search_write_numbers(im, "SORT", call->is_uid, hits, has_modseq, &job->reply.text);
+        search_write_numbers(&job->run.matcher.in, "SORT", call->is_uid, hits, has_modseq, &job->reply.text);
     else if (search_return_is_answered(returns))
-        search_write_esearch(im, call->tag, call->is_uid, returns, hits, has_modseq, &job->reply.text);
+        search_write_esearch(&job->run.matcher.in, call->tag, call->is_uid, returns, hits, has_modseq,
+                             &job->reply.text);
     if (returns->what & SEARCH_RETURN_UPDATE)
         search_keep_context(im, call, &job->context, hits, job->refused, &job->reply.text);
 }
@@ -138,7 +139,7 @@ static enum status sort_produce(struct imap *im, struct imap_call *call, bool *i
 {
     struct sort_job *job = call->work;
     if (!job->is_found) {
-        TRY(search_run_step(im, &job->run, &job->is_found, err));
+        TRY(search_run_step(&job->run, &job->is_found, err));
         if (job->is_found)
             make_room(job);
     } else if (job->next < job->run.count) {
@@ -177,7 +178,7 @@ static enum status begin(struct imap *im, struct imap_call *call, struct sort_jo
     call->work = job;
     call->release = release;
     call->produce = sort_produce;
-    return search_run_begin(im, call, &job->run, err);
+    return search_run_begin(search_selected(im), call, &job->run, err);
 }
 
 enum status cmd_sort(struct imap *im, struct imap_call *call, struct err *err)

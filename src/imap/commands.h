@@ -74,7 +74,8 @@ IMAP_RUN(cmd_uidbatches);
 /* cmd_fetch.c, cmd_search.c, cmd_store.c, cmd_copy.c; the UID forms, too */
 IMAP_RUN(cmd_fetch);
 IMAP_RUN(cmd_search);
-IMAP_RUN(cmd_sort); /* cmd_sort.c */
+IMAP_RUN(cmd_esearch); /* cmd_esearch.c */
+IMAP_RUN(cmd_sort);    /* cmd_sort.c */
 IMAP_RUN(cmd_thread);
 IMAP_RUN(cmd_store);
 IMAP_RUN(cmd_copy);

@@ -32,6 +32,7 @@ void imap_context_free(struct imap_context **cp)
     arena_free(&c->arena);
     free(c->ranges);
     free(c->tag);
+    free(c->mailbox);
     free(c);
 }
 

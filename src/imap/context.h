@@ -26,6 +26,7 @@ enum {
 struct imap_context {
     struct imap_context *next;
     char *tag;
+    char *mailbox; /* what an answer says behind the tag: " MAILBOX a UIDVALIDITY 1" of ESEARCH; NULL: nothing */
     bool is_uid;
     bool is_sorted;
     struct sort_args sort;

@@ -34,7 +34,8 @@ uint32_t *imap_context_results(const struct imap_context *c, size_t *count)
 /* "* ESEARCH (TAG "B01") UID ADDTO (" */
 static void begin(const struct imap_context *c, const char *item, struct strbuf *out)
 {
-    strbuf_addf(out, "* ESEARCH (TAG \"%s\")%s %s (", c->tag, c->is_uid ? " UID" : "", item);
+    strbuf_addf(out, "* ESEARCH (TAG \"%s\"%s)%s %s (", c->tag, c->mailbox ? c->mailbox : "", c->is_uid ? " UID" : "",
+                item);
 }
 
 /* "3 7,9:10", with a space before all but the first */
@@ -45,7 +46,7 @@ static void write_pair(const struct imap *im, const struct imap_context *c, bool
     for (size_t i = 0; i < count; i++)
         seqs[i] = view_seq_of(im->view, uids[i]);
     strbuf_addf(out, "%s%zu ", is_first ? "" : " ", position);
-    search_write_set(im, c->is_uid, (struct search_hits){seqs, count}, out);
+    search_write_set(im->view, c->is_uid, (struct search_hits){seqs, count}, out);
     free(seqs);
 }
 

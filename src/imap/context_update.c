@@ -81,7 +81,7 @@ static enum status begin_context(struct imap *im, struct imap_call *call, struct
     struct search_matcher *m = &u->matcher;
     const struct search_args *program = &u->context->program;
     collect(im, u);
-    m->im = im;
+    m->in = search_selected(im);
     m->program_arena = &call->arena;
     m->root = program->root;
     m->now = clock_wall_ms() / 1000;

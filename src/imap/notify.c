@@ -18,8 +18,16 @@ static bool is_below(struct span name, struct span top)
     return span_starts(name, top) && (name.len == top.len || name.p[top.len] == '/');
 }
 
+/* RFC 7377 §2.2: of "subtree-one" only the next level. */
+static bool is_in_subtree(enum notify_which which, struct span path, struct span top)
+{
+    if (which == NOTIFY_MAILBOXES || !is_below(path, top) || path.len == top.len)
+        return false;
+    return which == NOTIFY_SUBTREE || span_find_byte(path, '/', top.len + 1) == SPAN_NPOS;
+}
+
 /* RFC 5465 §6. Mail may be delivered to any mailbox, so "inboxes" are all that are personal (§6.3). */
-static bool is_named(const struct notify_group *g, bool is_own, struct span path, bool is_subscribed)
+bool imap_notify_names(const struct notify_group *g, bool is_own, struct span path, bool is_subscribed)
 {
     switch (g->which) {
     case NOTIFY_INBOXES:
@@ -28,9 +36,10 @@ static bool is_named(const struct notify_group *g, bool is_own, struct span path
     case NOTIFY_SUBSCRIBED:
         return is_subscribed;
     case NOTIFY_SUBTREE:
+    case NOTIFY_SUBTREE_ONE:
     case NOTIFY_MAILBOXES:
         for (size_t i = 0; i < g->name_count; i++)
-            if (span_eq(g->names[i], path) || (g->which == NOTIFY_SUBTREE && is_below(path, g->names[i])))
+            if (span_eq(g->names[i], path) || is_in_subtree(g->which, path, g->names[i]))
                 return true;
         return false;
     case NOTIFY_SELECTED:
@@ -44,7 +53,7 @@ static unsigned events_of(const struct imap_notify *n, bool is_own, struct span 
 {
     unsigned events = 0;
     for (size_t i = 0; i < n->args.count; i++)
-        if (is_named(&n->args.groups[i], is_own, path, is_subscribed))
+        if (imap_notify_names(&n->args.groups[i], is_own, path, is_subscribed))
             events |= n->args.groups[i].events;
     return events;
 }

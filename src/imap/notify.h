@@ -82,6 +82,8 @@ bool imap_notify_is_too_much(const struct imap_notify *n);
 /* ---- what the engine asks -------------------------------------------------------------------------------------------
  */
 
+/* Whether the group names this mailbox; not asked of the selected ones. `path` is as this user calls it. */
+bool imap_notify_names(const struct notify_group *g, bool is_own, struct span path, bool is_subscribed);
 /* Which news of the selected mailbox this call may tell: enum notify_event; all without NOTIFY. */
 unsigned imap_notify_of_selected(const struct imap *im, const struct imap_call *call);
 /* The FETCH items for messages that are new in the selected mailbox; NULL: none. */

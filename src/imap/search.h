@@ -11,8 +11,25 @@
 #include "store/search_index.h"
 #include "text/imap_search_args.h"
 
-struct search_matcher {
+/* The mailbox that is searched: the selected one as its client knows it, or another as it is (RFC 7377). All borrowed.
+ */
+struct search_mailbox {
     struct imap *im;
+    struct account *owner;
+    acl_rights rights; /* of who has logged in */
+    struct view *view;
+    bool is_selected; /* its flags are those that the client has been told, and \Recent is the session's */
+    struct span name; /* told in the answer, with the uidvalidity; empty: not told */
+    uint32_t uidvalidity;
+};
+/* The selected mailbox; its view is loaded. */
+struct search_mailbox search_selected(struct imap *im);
+const struct view_message *search_message(const struct search_mailbox *in, uint32_t seq);
+/* A transaction for reading in it. */
+enum status search_begin(const struct search_mailbox *in, struct txn **out, struct err *err);
+
+struct search_matcher {
+    struct search_mailbox in;
     int64_t now;           /* seconds, for OLDER and YOUNGER: the same for all messages */
     unsigned forms_wanted; /* CONTENT_ bits, for the dearest of the keys */
     struct arena *program_arena;
@@ -35,7 +52,7 @@ struct search_matcher {
     struct strbuf text;        /* bodies, decoded and folded */
     struct strbuf scratch;
     struct span object_name; /* of the mailbox's account, where the program asks for object ids */
-    uint32_t messages_read; /* the step's measure, with source.bytes_read */
+    uint32_t messages_read;  /* the step's measure, with source.bytes_read */
 };
 
 void search_matcher_free(struct search_matcher *s);

@@ -59,7 +59,7 @@ static void ask(struct search_matcher *s)
     if (!count || index_ask(s->txn, list, count, &s->index, &err) == ST_OK)
         return;
     struct log_line l; /* the index may fail, the search may not */
-    session_log_begin(s->im->session, &l, LOG_WARN, "index-failed");
+    session_log_begin(s->in.im->session, &l, LOG_WARN, "index-failed");
     log_err(&l, &err);
     log_end(&l);
 }

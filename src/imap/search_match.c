@@ -2,10 +2,28 @@
  * search_match.c - see search.h. One function for each kind of cost: the view, the header, the bodies.
  */
 #include "imap/object_id.h"
+#include "imap/place.h"
 #include "imap/search.h"
 #include "imap/search_index.h"
 #include "text/header.h"
 #include "base/banned.h"
+
+struct search_mailbox search_selected(struct imap *im)
+{
+    return (struct search_mailbox){
+        .im = im, .owner = im->owner, .rights = im->rights, .view = im->view, .is_selected = true};
+}
+
+const struct view_message *search_message(const struct search_mailbox *in, uint32_t seq)
+{
+    return in->is_selected ? imap_told_message(in->im, seq) : view_message(in->view, seq);
+}
+
+enum status search_begin(const struct search_mailbox *in, struct txn **out, struct err *err)
+{
+    const struct imap_place place = {.account = in->owner, .rights = in->rights};
+    return imap_place_begin(in->im, &place, TXN_READ, out, err);
+}
 
 void search_matcher_free(struct search_matcher *s)
 {
@@ -37,7 +55,7 @@ enum status search_prepare(struct txn *txn, struct search_key *key, struct err *
 static void begin_message(struct search_matcher *s, uint32_t seq)
 {
     s->seq = seq;
-    s->message = imap_told_message(s->im, seq);
+    s->message = search_message(&s->in, seq);
     if (!s->has_forms)
         return;
     s->has_forms = s->has_header = s->has_text = false;
@@ -105,7 +123,7 @@ static bool match_view(const struct search_matcher *s, const struct search_key *
     case SEARCH_KEYWORD:
         return m->flags & k->number;
     case SEARCH_RECENT:
-        return imap_is_recent(s->im, m->uid);
+        return s->in.is_selected && imap_is_recent(s->in.im, m->uid);
     case SEARCH_LARGER:
         return m->size > k->number;
     case SEARCH_SMALLER:

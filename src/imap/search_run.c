@@ -40,32 +40,34 @@ static void add_found(struct search_run *run, uint32_t seq)
     run->found[run->count++] = seq;
 }
 
-static enum status look_keywords_up(struct imap *im, struct search_run *run, struct err *err)
+static enum status look_keywords_up(struct search_run *run, struct err *err)
 {
     AUTO(txn) txn = NULL;
     if (!run->program.has_keywords)
         return ST_OK;
-    TRY(imap_begin(im, TXN_READ, &txn, err));
+    TRY(search_begin(&run->matcher.in, &txn, err));
     return search_prepare(txn, run->program.root, err);
 }
 
 /* The first message to be looked at: with a limit on messages per command, the last ones of those that the program's
  * outermost keys name (RFC 9738 §3.1, "the total number of searched messages"). */
-static uint32_t first_message(struct imap *im, struct imap_call *call, const struct search_key *root)
+static uint32_t first_message(const struct search_mailbox *in, struct imap_call *call, const struct search_key *root)
 {
+    struct imap *im = in->im;
     struct seqset *uids = seqset_new(&call->arena);
     if (!imap_mail_app(im)->messages_per_command)
         return 1;
     seqset_add(&call->arena, uids, 1, UINT32_MAX);
     for (const struct search_key *k = root->child; k; k = k->next)
         if ((k->kind == SEARCH_UID || k->kind == SEARCH_SEQ) && !k->is_negated)
-            uids = seqset_both(&call->arena, uids, view_resolve(&call->arena, im->view, k->set, k->kind == SEARCH_UID));
-    uids = imap_limit_messages(im, call, view_resolve(&call->arena, im->view, uids, true));
-    return uids->count ? view_seq_at_or_after(im->view, uids->ranges[0].first) : 1;
+            uids = seqset_both(&call->arena, uids, view_resolve(&call->arena, in->view, k->set, k->kind == SEARCH_UID));
+    uids = imap_limit_messages(im, call, view_resolve(&call->arena, in->view, uids, true));
+    return uids->count ? view_seq_at_or_after(in->view, uids->ranges[0].first) : 1;
 }
 
-enum status search_run_begin(struct imap *im, struct imap_call *call, struct search_run *run, struct err *err)
+enum status search_run_begin(struct search_mailbox in, struct imap_call *call, struct search_run *run, struct err *err)
 {
+    struct imap *im = in.im;
     if (run->program.has_numbers && imap_has(im, IMAP_UIDONLY)) {
         call->no_code = "UIDREQUIRED";
         return err_set(err, ST_STATE, "UIDONLY is enabled, message numbers are not known");
@@ -73,17 +75,17 @@ enum status search_run_begin(struct imap *im, struct imap_call *call, struct sea
     call->holds_expunge = run->program.has_numbers; /* UID forms, too (RFC 7162 §3.2.10.2, RFC 9051 §7.5.1) */
     if (run->program.has_modseq)
         imap_enable(im, IMAP_CONDSTORE);
-    run->matcher.im = im;
+    run->matcher.in = in;
     if (run->program.has_object_ids)
-        TRY(account_object_name(im->owner, &run->matcher.object_name, err));
-    run->matcher.program_arena = &call->arena;
+        TRY(account_object_name(in.owner, &run->matcher.object_name, err));
+    run->matcher.program_arena = run->arena ? run->arena : &call->arena;
     run->matcher.root = run->program.root;
     run->matcher.now = clock_wall_ms() / 1000;
     run->matcher.forms_wanted = run->program.root->cost == SEARCH_COST_BODY ? CONTENT_PARTS : 0;
-    run->next = first_message(im, call, run->program.root);
+    run->next = first_message(&in, call, run->program.root);
     run->call = call;
     run->is_view_enough = run->program.root->cost == SEARCH_COST_VIEW;
-    return look_keywords_up(im, run, err);
+    return look_keywords_up(run, err);
 }
 
 /* A message that another session has expunged matches nothing (RFC 2180 §4.3). */
@@ -103,27 +105,30 @@ static bool has_time(const struct search_matcher *m)
     return m->messages_read < SEARCH_STEP_MESSAGES && m->source.bytes_read < SEARCH_STEP_BYTES;
 }
 
-enum status search_run_step(struct imap *im, struct search_run *run, bool *is_done, struct err *err)
+enum status search_run_step(struct search_run *run, bool *is_done, struct err *err)
 {
     AUTO(txn) txn = NULL;
-    uint32_t last = view_count(im->view), most = (uint32_t)(SEARCH_STEP_KEYS / run->program.keys);
+    const struct search_mailbox *in = &run->matcher.in;
+    uint32_t last = view_count(in->view), most = (uint32_t)(SEARCH_STEP_KEYS / run->program.keys);
     *is_done = run->next > last;
     if (*is_done)
         return ST_OK;
     if (last - run->next >= most)
         last = run->next + most - 1;
     if (!run->is_view_enough)
-        TRY(imap_begin(im, TXN_READ, &txn, err));
+        TRY(search_begin(in, &txn, err));
     run->matcher.txn = txn;
     run->matcher.messages_read = 0;
     run->matcher.source.bytes_read = 0;
     for (; run->next <= last && has_time(&run->matcher); run->next++)
         TRY(look_at(run, run->next, err));
     run->matcher.txn = NULL;
-    *is_done = run->next > view_count(im->view);
-    run->call->progress = run->next - 1;
-    run->call->goal = *is_done ? 0 : view_count(im->view); /* what is written from then on are the answers */
+    *is_done = run->next > view_count(in->view);
+    run->call->progress = (uint32_t)run->before + run->next - 1;
+    run->call->goal = *is_done     ? 0
+                      : run->total ? (uint32_t)run->total
+                                   : view_count(in->view); /* what is written from then on are the answers */
     if (*is_done && run->matcher.unknown > INDEX_WANTED)
-        index_want(im->owner);
+        index_want(in->owner);
     return ST_OK;
 }

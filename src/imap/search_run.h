@@ -10,10 +10,13 @@
 #include "imap/search.h"
 
 struct search_run {
-    struct search_args program; /* filled in by who owns the run, before search_run_begin() */
+    struct search_args program; /* filled in by who owns the run, before search_run_begin(), as is: */
+    struct arena *arena;        /* that the program lives in; NULL: the call's */
     struct search_matcher matcher;
     struct imap_call *call;
     uint32_t next; /* the message to be looked at */
+    /* Of a search in several mailboxes, for the progress: messages in those before this one, and in all; else 0. */
+    uint64_t before, total;
     bool is_view_enough;
     uint32_t *found; /* message numbers, ascending */
     size_t count, cap;
@@ -24,6 +27,7 @@ extern const char search_bad_charset[];
 
 /* What "*" is in a program for the client's view. */
 struct search_last search_last(const struct imap *im);
-enum status search_run_begin(struct imap *im, struct imap_call *call, struct search_run *run, struct err *err);
-enum status search_run_step(struct imap *im, struct search_run *run, bool *is_done, struct err *err);
+/* `in` must stay as it is until the run is freed. */
+enum status search_run_begin(struct search_mailbox in, struct imap_call *call, struct search_run *run, struct err *err);
+enum status search_run_step(struct search_run *run, bool *is_done, struct err *err);
 void search_run_free(struct search_run *run);

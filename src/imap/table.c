@@ -71,6 +71,7 @@ static const struct imap_command commands[] = {
     { "UID EXPUNGE",  SELECTED, VIEW | WRITES | UID,       "UIDPLUS",            "4315 §2.1",          cmd_expunge },
     { "SEARCH",       SELECTED, VIEW | NUM | HOLDS,        "ESEARCH",            "3501 §6.4.4, 4731",  cmd_search },
     { "UID SEARCH",   SELECTED, VIEW | UID,                NULL,                 "3501 §6.4.8",        cmd_search },
+    { "ESEARCH",      AUTH,     UID,                       "MULTISEARCH",        "7377",               cmd_esearch },
     { "SORT",         SELECTED, VIEW | NUM | HOLDS,        "SORT",               "5256, 5267 §3",      cmd_sort },
     { "UID SORT",     SELECTED, VIEW | UID,                NULL,                 "5256",               cmd_sort },
     { "THREAD",       SELECTED, VIEW | NUM | HOLDS,        "THREAD=ORDEREDSUBJECT", "5256",            cmd_thread },

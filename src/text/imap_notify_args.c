@@ -26,14 +26,26 @@ static const struct {
     {"selected", NOTIFY_SELECTED},     {"selected-delayed", NOTIFY_SELECTED_DELAYED},
     {"inboxes", NOTIFY_INBOXES},       {"personal", NOTIFY_PERSONAL},
     {"subscribed", NOTIFY_SUBSCRIBED}, {"subtree", NOTIFY_SUBTREE},
-    {"mailboxes", NOTIFY_MAILBOXES},
+    {"mailboxes", NOTIFY_MAILBOXES},   {"subtree-one", NOTIFY_SUBTREE_ONE},
 };
 
 struct reader {
     struct imap_args *args;
     size_t names;
     bool has_selected;
+    bool is_search; /* ESEARCH's, not NOTIFY's */
 };
+
+/* RFC 7377 §2.2: a search has no "selected-delayed", but "subtree-one". */
+static bool is_allowed(const struct reader *r, enum notify_which which)
+{
+    return which != (r->is_search ? NOTIFY_SELECTED_DELAYED : NOTIFY_SUBTREE_ONE);
+}
+
+static bool has_names(enum notify_which which)
+{
+    return which >= NOTIFY_SUBTREE;
+}
 
 static bool is_selected(const struct notify_group *g)
 {
@@ -78,13 +90,13 @@ static enum status names(struct reader *r, struct notify_group *g, struct err *e
 static enum status filter(struct reader *r, struct notify_group *g, struct err *err)
 {
     for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
-        if (!args_take_word(r->args, filters[i].name))
+        if (!is_allowed(r, filters[i].which) || !args_take_word(r->args, filters[i].name))
             continue;
         g->which = filters[i].which;
         if (is_selected(g) && r->has_selected)
             return err_set(err, ST_SYNTAX, "the selected mailbox is named twice");
         r->has_selected |= is_selected(g);
-        return g->which == NOTIFY_SUBTREE || g->which == NOTIFY_MAILBOXES ? names(r, g, err) : ST_OK;
+        return has_names(g->which) ? names(r, g, err) : ST_OK;
     }
     return args_expected(r->args, "which mailboxes", err);
 }
@@ -153,6 +165,26 @@ static enum status group(struct reader *r, struct notify_group *g, struct err *e
     return args_list_close(r->args, err);
 }
 
+static enum status new_group(struct notify_args *out, struct notify_group **group, struct err *err)
+{
+    if (out->count == NOTIFY_GROUPS_MAX)
+        return err_set(err, ST_LIMIT, "more than %d groups of mailboxes", NOTIFY_GROUPS_MAX);
+    *group = &out->groups[out->count++];
+    return ST_OK;
+}
+
+enum status notify_sources_parse(struct imap_args *args, struct notify_args *out, struct err *err)
+{
+    struct reader r = {.args = args, .is_search = true};
+    *out = (struct notify_args){.groups = arena_array(args->arena, NOTIFY_GROUPS_MAX, sizeof *out->groups)};
+    do {
+        struct notify_group *g;
+        TRY(new_group(out, &g, err));
+        TRY(filter(&r, g, err));
+    } while (args_take(args, ' '));
+    return args_list_close(args, err);
+}
+
 enum status notify_args_parse(struct imap_args *args, struct notify_args *out, struct err *err)
 {
     struct reader r = {.args = args};
@@ -169,9 +201,9 @@ enum status notify_args_parse(struct imap_args *args, struct notify_args *out, s
         TRY(args_sp(args, err));
     out->groups = arena_array(args->arena, NOTIFY_GROUPS_MAX, sizeof *out->groups);
     do {
-        if (out->count == NOTIFY_GROUPS_MAX)
-            return err_set(err, ST_LIMIT, "more than %d groups of mailboxes", NOTIFY_GROUPS_MAX);
-        TRY(group(&r, &out->groups[out->count++], err));
+        struct notify_group *g;
+        TRY(new_group(out, &g, err));
+        TRY(group(&r, g, err));
     } while (args_take(args, ' '));
     return args_end(args, err);
 }

@@ -31,7 +31,8 @@ enum notify_which {
     NOTIFY_PERSONAL,
     NOTIFY_SUBSCRIBED,
     NOTIFY_SUBTREE,  /* of names */
-    NOTIFY_MAILBOXES /* names */
+    NOTIFY_MAILBOXES,   /* names */
+    NOTIFY_SUBTREE_ONE, /* of names, one level; only where mailboxes are searched (RFC 7377 §2.2) */
 };
 
 struct notify_group {
@@ -49,6 +50,9 @@ struct notify_args {
     size_t count;
 };
 
+/* "filter-mailboxes *(SP filter-mailboxes)", as ESEARCH has it between its parentheses (RFC 7377 §4): groups without
+ * events. The closing parenthesis is read, too. */
+enum status notify_sources_parse(struct imap_args *args, struct notify_args *out, struct err *err);
 /* " SET (…) (…)" or " NONE", to the end. ST_UNSUPPORTED: an event that is not known (NO [BADEVENT]); ST_SYNTAX also
  * where the events of a group cannot go together (§5). */
 enum status notify_args_parse(struct imap_args *args, struct notify_args *out, struct err *err);

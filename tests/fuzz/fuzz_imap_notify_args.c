@@ -10,6 +10,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct err err;
     size_t selected = 0;
     args_init(&args, &a, span_of(data, size));
+    if (size && data[0] == 'I') { /* "IN (…)" of ESEARCH */
+        args_init(&args, &a, span_of(data + 1, size - 1));
+        if (notify_sources_parse(&args, &n, &err) == ST_OK)
+            CHECK(n.count > 0 && n.count <= NOTIFY_GROUPS_MAX);
+        return 0;
+    }
     if (notify_args_parse(&args, &n, &err) != ST_OK)
         return 0;
     CHECK(args_at_end(&args));

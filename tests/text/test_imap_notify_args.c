@@ -76,6 +76,44 @@ static void what_is_read(void **state)
     assert_true(span_eq(n.groups[1].names[2], SPAN("x")));
 }
 
+/* RFC 7377 §2.2 */
+static void sources_of_a_search(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in;
+        enum status st;
+        size_t groups;
+    } rows[] = {
+        {"personal)", ST_OK, 1},
+        {"mailboxes \"folder1\" subtree \"folder2\")", ST_OK, 2},
+        {"mailboxes \"folder1\" subtree-one (a b))", ST_OK, 2},
+        {"selected inboxes subscribed)", ST_OK, 3},
+        {"selected-delayed)", ST_SYNTAX, 0},
+        {"selected selected)", ST_SYNTAX, 0},
+        {"personal", ST_SYNTAX, 0},
+        {")", ST_SYNTAX, 0},
+        {"personal )", ST_SYNTAX, 0},
+        {"subtree-one)", ST_SYNTAX, 0},
+        {"mailboxes ())", ST_SYNTAX, 0},
+        {"personal (option 1))", ST_SYNTAX, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        AUTO_ARENA a = ARENA_INIT;
+        struct imap_args args;
+        struct notify_args n;
+        struct err err;
+        args_init(&args, &a, span_cstr(rows[i].in));
+        args.depth = 1; /* the parenthesis before them */
+        enum status st = notify_sources_parse(&args, &n, &err);
+        if (st != rows[i].st || (st == ST_OK && n.count != rows[i].groups))
+            fail_msg("%s: %s, %zu groups", rows[i].in, status_name(st), n.count);
+    }
+    AUTO_ARENA a = ARENA_INIT;
+    struct notify_args n;
+    assert_int_equal(parse(&a, " SET (subtree-one a (MailboxName))", &n), ST_SYNTAX); /* NOTIFY has none */
+}
+
 static void limits(void **state)
 {
     (void)state;
@@ -101,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_taken_and_what_is_not),
         cmocka_unit_test(what_is_read),
+        cmocka_unit_test(sources_of_a_search),
         cmocka_unit_test(limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
