@@ -14,7 +14,8 @@
 
 enum {
     ESEARCH_ALLOWED = SEARCH_RETURN_MIN | SEARCH_RETURN_MAX | SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT |
-                      SEARCH_RETURN_SAVE | SEARCH_RETURN_PARTIAL | SEARCH_RETURN_UPDATE | SEARCH_RETURN_CONTEXT,
+                      SEARCH_RETURN_SAVE | SEARCH_RETURN_PARTIAL | SEARCH_RETURN_UPDATE | SEARCH_RETURN_CONTEXT |
+                      SEARCH_RETURN_RELEVANCY,
 };
 
 struct esearch_job {
@@ -91,7 +92,7 @@ static void answer(struct imap *im, struct imap_call *call, struct esearch_job *
 {
     struct search_return *returns = &job->run.program.returns;
     const struct search_mailbox *in = &job->run.matcher.in;
-    struct search_hits hits = {job->run.found, job->run.count};
+    struct search_hits hits = {job->run.found, job->run.count, job->run.scores};
     if (!returns->is_given)
         returns->what = SEARCH_RETURN_ALL;
     if (returns->what & SEARCH_RETURN_SAVE)

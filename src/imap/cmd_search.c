@@ -8,7 +8,8 @@
 
 enum {
     SEARCH_ALLOWED = SEARCH_RETURN_MIN | SEARCH_RETURN_MAX | SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT |
-                     SEARCH_RETURN_SAVE | SEARCH_RETURN_PARTIAL | SEARCH_RETURN_UPDATE | SEARCH_RETURN_CONTEXT,
+                     SEARCH_RETURN_SAVE | SEARCH_RETURN_PARTIAL | SEARCH_RETURN_UPDATE | SEARCH_RETURN_CONTEXT |
+                     SEARCH_RETURN_RELEVANCY,
 };
 
 struct search_job {
@@ -30,7 +31,7 @@ static void release(struct imap_call *call)
 static void answer(struct imap *im, struct imap_call *call, struct search_job *job)
 {
     struct search_return *returns = &job->run.program.returns;
-    struct search_hits hits = {job->run.found, job->run.count};
+    struct search_hits hits = {job->run.found, job->run.count, job->run.scores};
     bool has_modseq = job->run.program.has_modseq;
     if (returns->what & SEARCH_RETURN_SAVE)
         search_save(&job->run.matcher.in, &call->arena, returns, hits);

@@ -14,7 +14,8 @@
 
 enum {
     SORT_ALLOWED = SEARCH_RETURN_MIN | SEARCH_RETURN_MAX | SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT |
-                   SEARCH_RETURN_SAVE | SEARCH_RETURN_PARTIAL | SEARCH_RETURN_UPDATE | SEARCH_RETURN_CONTEXT,
+                   SEARCH_RETURN_SAVE | SEARCH_RETURN_PARTIAL | SEARCH_RETURN_UPDATE | SEARCH_RETURN_CONTEXT |
+                   SEARCH_RETURN_RELEVANCY,
     SORT_STEP_MESSAGES = 2000, /* read in one transaction */
 };
 
@@ -22,6 +23,7 @@ enum job_kind { JOB_SORT, JOB_BY_SUBJECT, JOB_BY_REFERENCES };
 
 struct sort_entry {
     uint32_t seq;
+    uint8_t score;
     struct sort_value *values;
 };
 
@@ -55,15 +57,17 @@ static void release(struct imap_call *call)
 /* ---- reading ------------------------------------------------------------------------------------------------------
  */
 
-static enum status read_one(struct imap *im, struct imap_call *call, struct sort_job *job, struct txn *txn,
-                            uint32_t seq, struct err *err)
+static enum status read_one(struct imap *im, struct imap_call *call, struct sort_job *job, struct txn *txn, size_t at,
+                            struct err *err)
 {
+    uint32_t seq = job->run.found[at];
     const struct view_message *m = imap_told_message(im, seq);
     if (job->kind == JOB_SORT) {
         struct sort_entry *e = &job->entries[job->count];
         e->seq = seq;
+        e->score = job->run.scores ? job->run.scores[at] : 0;
         e->values = arena_array(&job->arena, job->args.count, sizeof *e->values);
-        return sort_values(txn, m, &job->args, &job->arena, e->values, err);
+        return sort_values(txn, m, &job->args, e->score, &job->arena, e->values, err);
     }
     struct thread_message *t = &job->messages[job->count];
     t->number = call->is_uid ? m->uid : seq;
@@ -75,7 +79,7 @@ static enum status read_some(struct imap *im, struct imap_call *call, struct sor
     AUTO(txn) txn = NULL;
     TRY(imap_begin(im, TXN_READ, &txn, err));
     for (size_t n = 0; n < SORT_STEP_MESSAGES && job->next < job->run.count; n++) {
-        enum status st = read_one(im, call, job, txn, job->run.found[job->next++], err);
+        enum status st = read_one(im, call, job, txn, job->next++, err);
         if (st == ST_OK)
             job->count++;
         else if (st != ST_NOTFOUND)
@@ -104,7 +108,9 @@ static void answer_sort(struct imap *im, struct imap_call *call, struct sort_job
         qsort_r(job->entries, job->count, sizeof *job->entries, compare_entries, &job->args);
     for (size_t i = 0; i < job->count; i++)
         job->run.found[i] = job->entries[i].seq;
-    struct search_hits hits = {job->run.found, job->count};
+    for (size_t i = 0; job->run.scores && i < job->count; i++)
+        job->run.scores[i] = job->entries[i].score;
+    struct search_hits hits = {job->run.found, job->count, job->run.scores};
     if (returns->what & SEARCH_RETURN_SAVE)
         search_save(&job->run.matcher.in, &call->arena, returns, hits);
     if (!returns->is_given)
@@ -175,6 +181,8 @@ static enum status begin(struct imap *im, struct imap_call *call, struct sort_jo
     if ((program->returns.what & SEARCH_RETURN_SAVE) && st != ST_SYNTAX)
         imap_save_result(im, NULL);
     TRY(st);
+    if (sort_has_relevancy(&job->args) && !program->has_fuzzy) /* RFC 6203 §6 */
+        return err_set(err, ST_SYNTAX, "RELEVANCY is of searches that are FUZZY");
     call->work = job;
     call->release = release;
     call->produce = sort_produce;

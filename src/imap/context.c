@@ -127,6 +127,8 @@ struct imap_context *imap_context_new(struct imap *im, const struct imap_call *c
         *refused = "Searches for messages of some age are not kept up to date";
     else if (c->arena.total > IMAP_CONTEXT_PROGRAM_BYTES_MAX)
         *refused = "The search is too large to be kept up to date";
+    else if (c->is_sorted && sort_has_relevancy(&c->sort))
+        *refused = "The order of relevancy is not kept up to date";
     if (*refused)
         imap_context_free(&c);
     return c;

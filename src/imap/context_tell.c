@@ -46,7 +46,7 @@ static void write_pair(const struct imap *im, const struct imap_context *c, bool
     for (size_t i = 0; i < count; i++)
         seqs[i] = view_seq_of(im->view, uids[i]);
     strbuf_addf(out, "%s%zu ", is_first ? "" : " ", position);
-    search_write_set(im->view, c->is_uid, (struct search_hits){seqs, count}, out);
+    search_write_set(im->view, c->is_uid, (struct search_hits){seqs, count, NULL}, out);
     free(seqs);
 }
 

@@ -152,7 +152,7 @@ static enum status values_of(struct placing *p, struct arena *a, uint32_t uid, s
 {
     const struct view *v = p->im->view;
     *out = arena_array(a, p->context->sort.count, sizeof **out);
-    return sort_values(p->txn, view_message(v, view_seq_of(v, uid)), &p->context->sort, a, *out, err);
+    return sort_values(p->txn, view_message(v, view_seq_of(v, uid)), &p->context->sort, 0, a, *out, err);
 }
 
 /* Where the message of this uid belongs among `count` results: in front of the first that comes behind it. */

@@ -28,6 +28,12 @@ const struct view_message *search_message(const struct search_mailbox *in, uint3
 /* A transaction for reading in it. */
 enum status search_begin(const struct search_mailbox *in, struct txn **out, struct err *err);
 
+/* A key with FUZZY and what it looks for. */
+struct search_fuzzy {
+    const struct search_key *key;
+    struct fuzzy_query *query; /* NULL: there is no word in the text, it is matched exactly */
+};
+
 struct search_matcher {
     struct search_mailbox in;
     int64_t now;           /* seconds, for OLDER and YOUNGER: the same for all messages */
@@ -52,12 +58,20 @@ struct search_matcher {
     struct strbuf text;        /* bodies, decoded and folded */
     struct strbuf scratch;
     struct span object_name; /* of the mailbox's account, where the program asks for object ids */
-    uint32_t messages_read;  /* the step's measure, with source.bytes_read */
+    /* What was found of FUZZY keys (RFC 6203). */
+    bool is_scored; /* scores are wanted: of several that could match, all are looked at */
+    unsigned score; /* of the last match, 1 to 100; 0: no key of it was fuzzy */
+    struct stemmer *stemmer;
+    struct search_fuzzy fuzzy[SEARCH_FUZZY_MAX];
+    size_t fuzzy_count;
+    uint32_t messages_read; /* the step's measure, with source.bytes_read */
 };
 
 void search_matcher_free(struct search_matcher *s);
 /* Looks the program's keywords up: each gets its bit (0: no message has it). */
 enum status search_prepare(struct txn *txn, struct search_key *key, struct err *err);
+/* What a key with FUZZY looks for, made when first asked for; NULL: it is matched exactly. */
+const struct fuzzy_query *search_fuzzy_query(struct search_matcher *s, const struct search_key *key);
 /* ST_NOTFOUND: the message's content is gone. */
 enum status search_match(struct search_matcher *s, const struct search_key *root, uint32_t seq, bool *out,
                          struct err *err);

@@ -16,15 +16,16 @@ static const struct {
 
 static bool has_question(const struct search_key *k)
 {
-    return (k->kind == SEARCH_HEADER || k->kind == SEARCH_BODY || k->kind == SEARCH_TEXT) && k->text.len &&
-           !k->is_fuzzy;
+    return (k->kind == SEARCH_HEADER || k->kind == SEARCH_BODY || k->kind == SEARCH_TEXT) && k->text.len;
 }
 
-static struct index_question question_of(const struct search_key *k)
+static struct index_question question_of(struct search_matcher *s, const struct search_key *k)
 {
-    struct index_question q = {.fields = 1U << FIELD_BODY, .text = k->text};
+    struct index_question q = {.fields = 1U << FIELD_BODY, .text = k->text, .fuzzy = search_fuzzy_query(s, k)};
     if (k->kind == SEARCH_TEXT)
         q.fields |= 1U << FIELD_HEADER;
+    if (k->kind == SEARCH_TEXT && q.fuzzy) /* which counts more */
+        q.fields |= 1U << FIELD_SUBJECT;
     if (k->kind != SEARCH_HEADER)
         return q;
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
@@ -38,13 +39,13 @@ static struct index_question question_of(const struct search_key *k)
 }
 
 /* Numbers the keys that have a question from 1, in the order of the tree. */
-static void collect(struct search_key *k, struct index_question *list, size_t *count)
+static void collect(struct search_matcher *s, struct search_key *k, struct index_question *list, size_t *count)
 {
     for (; k; k = k->next) {
-        collect(k->child, list, count);
+        collect(s, k->child, list, count);
         if (!has_question(k))
             continue;
-        list[(*count)++] = question_of(k);
+        list[(*count)++] = question_of(s, k);
         k->question = *count;
     }
 }
@@ -55,7 +56,7 @@ static void ask(struct search_matcher *s)
     size_t count = 0;
     struct err err;
     s->was_asked = true;
-    collect(s->root, list, &count);
+    collect(s, s->root, list, &count);
     if (!count || index_ask(s->txn, list, count, &s->index, &err) == ST_OK)
         return;
     struct log_line l; /* the index may fail, the search may not */
@@ -73,6 +74,8 @@ enum index_verdict search_index_verdict(struct search_matcher *s, const struct s
     enum index_verdict v = INDEX_UNKNOWN;
     if (s->index)
         v = index_verdict(s->index, key->question - 1, s->message->content);
+    if (v == INDEX_YES && search_fuzzy_query(s, key))
+        s->score = index_score(s->index, key->question - 1, s->message->content);
     s->unknown += v == INDEX_UNKNOWN;
     return v;
 }

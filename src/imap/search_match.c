@@ -29,6 +29,7 @@ void search_matcher_free(struct search_matcher *s)
 {
     arena_free(&s->arena);
     index_answer_free(&s->index);
+    stemmer_free(&s->stemmer);
     text_source_free(&s->source);
     strbuf_free(&s->header_text);
     strbuf_free(&s->text);
@@ -199,20 +200,81 @@ static enum status match_text(struct search_matcher *s, const struct search_key 
     return ST_OK;
 }
 
+/* ---- FUZZY (RFC 6203) ---------------------------------------------------------------------------------------------
+ */
+
+const struct fuzzy_query *search_fuzzy_query(struct search_matcher *s, const struct search_key *key)
+{
+    if (!key->is_fuzzy)
+        return NULL;
+    for (size_t i = 0; i < s->fuzzy_count; i++)
+        if (s->fuzzy[i].key == key)
+            return s->fuzzy[i].query;
+    if (!s->stemmer)
+        s->stemmer = stemmer_new();
+    struct fuzzy_query *query = fuzzy_new(s->program_arena, s->stemmer, key->text);
+    s->fuzzy[s->fuzzy_count++] = (struct search_fuzzy){key, query};
+    return query;
+}
+
+static void grade_fields(struct search_matcher *s, const struct fuzzy_query *q, struct span name, unsigned weight,
+                         uint8_t *grades)
+{
+    strbuf_clear(&s->scratch);
+    text_add_fields(s->header, name, &s->scratch);
+    fuzzy_grade_text(q, strbuf_span(&s->scratch), weight, grades);
+}
+
+/* Reads what the index would have known: the same fields, with the same weights. */
+static enum status match_fuzzy(struct search_matcher *s, const struct search_key *k, const struct fuzzy_query *q,
+                               bool *out, struct err *err)
+{
+    enum { TEXT_FIELDS = 1 << FIELD_BODY | 1 << FIELD_HEADER | 1 << FIELD_SUBJECT };
+    uint8_t grades[FUZZY_PROBES_MAX] = {0};
+    if (k->kind != SEARCH_BODY)
+        TRY(need_header(s, err));
+    if (k->kind == SEARCH_HEADER)
+        grade_fields(s, q, k->name, 100, grades);
+    if (k->kind == SEARCH_TEXT) {
+        grade_fields(s, q, SPAN("Subject"), search_field_weight(TEXT_FIELDS, FIELD_SUBJECT), grades);
+        if (!s->header_text.len)
+            text_add_header(s->header, &s->header_text);
+        fuzzy_grade_text(q, strbuf_span(&s->header_text), search_field_weight(TEXT_FIELDS, FIELD_HEADER), grades);
+    }
+    if (k->kind != SEARCH_HEADER) {
+        unsigned fields = k->kind == SEARCH_TEXT ? TEXT_FIELDS : 1 << FIELD_BODY;
+        TRY(need_text(s, err));
+        fuzzy_grade_text(q, strbuf_span(&s->text), search_field_weight(fields, FIELD_BODY), grades);
+    }
+    s->score = fuzzy_score(q, grades);
+    *out = s->score > 0;
+    return ST_OK;
+}
+
+/* ---- programs ------------------------------------------------------------------------------------------------------
+ */
+
 static enum status match_key(struct search_matcher *s, const struct search_key *k, bool *out, struct err *err);
 
-/* AND until one is false, OR until one is true. */
+/* AND until one is false, OR until one is true; but where there are scores, all that OR could match by. The score of
+ * AND is the mean of its keys', that of OR the best. */
 static enum status match_children(struct search_matcher *s, const struct search_key *k, bool *out, struct err *err)
 {
-    *out = k->kind == SEARCH_AND;
+    bool is_and = k->kind == SEARCH_AND;
+    unsigned sum = 0, count = 0, best = 0;
+    *out = is_and;
     for (const struct search_key *child = k->child; child; child = child->next) {
         bool is_match;
         TRY(match_key(s, child, &is_match, err));
-        if (is_match != *out) {
+        if (is_match != is_and)
             *out = is_match;
-            return ST_OK;
-        }
+        if (is_match != is_and && (is_and || !s->is_scored))
+            break;
+        sum += s->score;
+        count += s->score > 0;
+        best = s->score > best ? s->score : best;
     }
+    s->score = !*out ? 0 : !is_and ? best : count ? sum / count : 0;
     return ST_OK;
 }
 
@@ -241,6 +303,9 @@ static enum status match_by_text(struct search_matcher *s, const struct search_k
         *out = v == INDEX_YES;
         return ST_OK;
     }
+    const struct fuzzy_query *fuzzy = k->text.len ? search_fuzzy_query(s, k) : NULL;
+    if (fuzzy)
+        return match_fuzzy(s, k, fuzzy, out, err);
     if (k->kind != SEARCH_HEADER)
         return match_text(s, k, out, err);
     TRY(need_header(s, err));
@@ -276,8 +341,11 @@ static enum status match_positive(struct search_matcher *s, const struct search_
 /* Recursion is as deep as the program, which SEARCH_DEPTH_MAX bounds. */
 static enum status match_key(struct search_matcher *s, const struct search_key *k, bool *out, struct err *err)
 {
+    s->score = 0;
     TRY(match_positive(s, k, out, err));
     *out = *out != k->is_negated;
+    if (k->is_negated) /* what is not wanted says nothing of relevancy */
+        s->score = 0;
     return ST_OK;
 }
 

@@ -69,8 +69,8 @@ static struct search_hits partial_of(const struct search_return *returns, struct
     size_t from, to;
     search_return_range(returns, hits.count, &from, &to);
     if (from == to)
-        return (struct search_hits){NULL, 0}; /* no hits may be no array either */
-    return (struct search_hits){hits.seqs + from, to - from};
+        return (struct search_hits){0}; /* no hits may be no array either */
+    return (struct search_hits){hits.seqs + from, to - from, hits.scores ? hits.scores + from : NULL};
 }
 
 /* RFC 9394 §3.1: the range as it was asked for, and NIL where nothing is in it. */
@@ -88,6 +88,15 @@ static void write_partial(const struct search_mailbox *in, bool is_uid, const st
     strbuf_add_char(out, ')');
 }
 
+/* RFC 6203 §4; as ALL, nothing where nothing is found */
+static void write_scores(struct search_hits hits, struct strbuf *out)
+{
+    for (size_t i = 0; i < hits.count; i++)
+        strbuf_addf(out, "%s%u", i ? " " : " RELEVANCY (", hits.scores[i]);
+    if (hits.count)
+        strbuf_add_char(out, ')');
+}
+
 /* RFC 4731 §3.2: of MIN and MAX alone, theirs. */
 static uint64_t modseq_told(const struct search_mailbox *in, const struct search_return *returns,
                             struct search_hits hits)
@@ -95,8 +104,8 @@ static uint64_t modseq_told(const struct search_mailbox *in, const struct search
     unsigned what = returns->what & SEARCH_RETURN_DATA;
     if (what & ~(unsigned)(SEARCH_RETURN_MIN | SEARCH_RETURN_MAX))
         return modseq_of(in, hits);
-    uint64_t min = modseq_of(in, (struct search_hits){hits.seqs, !!(what & SEARCH_RETURN_MIN)});
-    uint64_t max = modseq_of(in, (struct search_hits){hits.seqs + hits.count - 1, !!(what & SEARCH_RETURN_MAX)});
+    uint64_t min = modseq_of(in, (struct search_hits){hits.seqs, !!(what & SEARCH_RETURN_MIN), NULL});
+    uint64_t max = modseq_of(in, (struct search_hits){hits.seqs + hits.count - 1, !!(what & SEARCH_RETURN_MAX), NULL});
     return min > max ? min : max;
 }
 
@@ -141,6 +150,8 @@ void search_write_esearch(const struct search_mailbox *in, struct span tag, bool
         strbuf_add_cstr(out, " ALL ");
         search_write_set(in->view, is_uid, hits, out);
     }
+    if (what & SEARCH_RETURN_RELEVANCY)
+        write_scores(what & SEARCH_RETURN_PARTIAL ? partial_of(returns, hits) : hits, out);
     if (has_modseq && hits.count && (what & SEARCH_RETURN_DATA))
         strbuf_addf(out, " MODSEQ %" PRIu64, modseq_told(in, returns, hits));
     strbuf_add_cstr(out, "\r\n");
@@ -158,7 +169,7 @@ void search_save(const struct search_mailbox *in, struct arena *a, const struct 
                  struct search_hits hits)
 {
     unsigned what = returns->what & SEARCH_RETURN_DATA;
-    struct search_hits part = {hits.seqs, 0};
+    struct search_hits part = {hits.seqs, 0, NULL};
     bool is_all = !(what & (SEARCH_RETURN_MIN | SEARCH_RETURN_MAX | SEARCH_RETURN_PARTIAL)) ||
                   (what & (SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT));
     if (is_all)

@@ -13,6 +13,7 @@
 struct search_hits {
     const uint32_t *seqs;
     size_t count;
+    const uint8_t *scores; /* of each, 1 to 100; NULL: the search was not fuzzy */
 };
 
 struct search_reply {

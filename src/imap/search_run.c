@@ -27,7 +27,9 @@ void search_run_free(struct search_run *run)
 {
     search_matcher_free(&run->matcher);
     free(run->found);
+    free(run->scores);
     run->found = NULL;
+    run->scores = NULL;
     run->count = run->cap = 0;
 }
 
@@ -36,7 +38,11 @@ static void add_found(struct search_run *run, uint32_t seq)
     if (run->count == run->cap) {
         run->cap = run->cap ? 2 * run->cap : 64;
         run->found = mem_resize(run->found, run->cap * sizeof *run->found);
+        if (run->program.has_fuzzy)
+            run->scores = mem_resize(run->scores, run->cap);
     }
+    if (run->scores)
+        run->scores[run->count] = (uint8_t)(run->matcher.score ? run->matcher.score : 100); /* nothing but exact keys */
     run->found[run->count++] = seq;
 }
 
@@ -80,6 +86,7 @@ enum status search_run_begin(struct search_mailbox in, struct imap_call *call, s
         TRY(account_object_name(in.owner, &run->matcher.object_name, err));
     run->matcher.program_arena = run->arena ? run->arena : &call->arena;
     run->matcher.root = run->program.root;
+    run->matcher.is_scored = run->program.has_fuzzy;
     run->matcher.now = clock_wall_ms() / 1000;
     run->matcher.forms_wanted = run->program.root->cost == SEARCH_COST_BODY ? CONTENT_PARTS : 0;
     run->next = first_message(&in, call, run->program.root);

@@ -19,6 +19,7 @@ struct search_run {
     uint64_t before, total;
     bool is_view_enough;
     uint32_t *found; /* message numbers, ascending */
+    uint8_t *scores; /* of these, 1 to 100, where the program has FUZZY in it; else NULL */
     size_t count, cap;
 };
 

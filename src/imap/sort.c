@@ -102,7 +102,7 @@ static struct span base_of(struct arena *a, struct span subject, bool *is_reply)
 }
 
 static struct sort_value value_of(struct arena *a, enum sort_by by, const struct envelope *e,
-                                  const struct view_message *m)
+                                  const struct view_message *m, unsigned score)
 {
     bool is_reply;
     switch (by) {
@@ -110,6 +110,8 @@ static struct sort_value value_of(struct arena *a, enum sort_by by, const struct
         return (struct sort_value){.number = m->received_utc};
     case SORT_SIZE:
         return (struct sort_value){.number = m->size};
+    case SORT_RELEVANCY: /* the highest first (RFC 6203 §6) */
+        return (struct sort_value){.number = -(int64_t)score};
     case SORT_DATE:
         return (struct sort_value){.number = sent_date(e->date, m)};
     case SORT_SUBJECT:
@@ -131,13 +133,13 @@ static struct sort_value value_of(struct arena *a, enum sort_by by, const struct
 bool sort_is_view_enough(const struct sort_args *args)
 {
     for (size_t i = 0; i < args->count; i++)
-        if (args->keys[i].by != SORT_ARRIVAL && args->keys[i].by != SORT_SIZE)
+        if (args->keys[i].by != SORT_ARRIVAL && args->keys[i].by != SORT_SIZE && args->keys[i].by != SORT_RELEVANCY)
             return false;
     return true;
 }
 
-enum status sort_values(struct txn *txn, const struct view_message *m, const struct sort_args *args, struct arena *a,
-                        struct sort_value *out, struct err *err)
+enum status sort_values(struct txn *txn, const struct view_message *m, const struct sort_args *args, unsigned score,
+                        struct arena *a, struct sort_value *out, struct err *err)
 {
     AUTO_ARENA scratch = ARENA_INIT;
     struct envelope e = {.date = SPAN_NONE};
@@ -147,7 +149,7 @@ enum status sort_values(struct txn *txn, const struct view_message *m, const str
         TRY(envelope_read(&scratch, forms.envelope, &e, err));
     }
     for (size_t i = 0; i < args->count; i++) {
-        out[i] = value_of(&scratch, args->keys[i].by, &e, m);
+        out[i] = value_of(&scratch, args->keys[i].by, &e, m, score);
         out[i].text = arena_copy(a, out[i].text);
     }
     return ST_OK;

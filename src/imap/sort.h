@@ -13,9 +13,10 @@ struct sort_value {
     struct span text;
 };
 
-/* The values of one message, args->count of them; texts in the arena. txn may be NULL if sort_is_view_enough(). */
-enum status sort_values(struct txn *txn, const struct view_message *m, const struct sort_args *args, struct arena *a,
-                        struct sort_value *out, struct err *err);
+/* The values of one message, args->count of them; `score` is its relevancy where the search was fuzzy (else 0); texts
+ * in the arena. txn may be NULL if sort_is_view_enough(). */
+enum status sort_values(struct txn *txn, const struct view_message *m, const struct sort_args *args, unsigned score,
+                        struct arena *a, struct sort_value *out, struct err *err);
 bool sort_is_view_enough(const struct sort_args *args);
 /* < 0, 0, > 0 by the criteria in their order. */
 int sort_compare(const struct sort_args *args, const struct sort_value *x, const struct sort_value *y);

@@ -16,9 +16,10 @@
 /* ---- asking ----------------------------------------------------------------------------------------------------- */
 
 struct index_question {
-    unsigned fields;  /* bits 1 << enum search_field; any of them */
-    struct span text; /* folded, not empty */
-    bool is_hint;     /* the fields have more in them than what is asked for: yes is only maybe */
+    unsigned fields;                 /* bits 1 << enum search_field; any of them */
+    struct span text;                /* folded, not empty */
+    const struct fuzzy_query *fuzzy; /* in place of the text: what is like it (RFC 6203); borrowed until asked */
+    bool is_hint;                    /* the fields have more in them than what is asked for: yes is only maybe */
 };
 enum index_verdict { INDEX_UNKNOWN, INDEX_NO, INDEX_MAYBE, INDEX_YES };
 
@@ -27,6 +28,8 @@ struct index_answer;
 enum status index_ask(struct txn *t, const struct index_question *questions, size_t count, struct index_answer **out,
                       struct err *err);
 enum index_verdict index_verdict(struct index_answer *a, size_t question, content_id content);
+/* Of a fuzzy question whose verdict is INDEX_YES: how relevant the content is, 1 to 100. */
+unsigned index_score(struct index_answer *a, size_t question, content_id content);
 void index_answer_free(struct index_answer **a);
 AUTO_DEFINE(index_answer)
 

@@ -165,3 +165,35 @@ enum status segment_block_match(const struct segment_block *block, struct span p
     }
     return ST_OK;
 }
+
+/* ---- grades --------------------------------------------------------------------------------------------------------
+ */
+
+static bool raise_grades(struct span list, const uint8_t *by, size_t count, uint8_t *grades, uint32_t docs)
+{
+    bool is_first = true;
+    uint32_t doc = 0;
+    while (list.len) {
+        if (!segment_list_next(&list, &is_first, &doc) || doc >= docs)
+            return false;
+        uint8_t *of_doc = grades + (size_t)doc * count;
+        for (size_t i = 0; i < count; i++)
+            if (by[i] > of_doc[i])
+                of_doc[i] = by[i];
+    }
+    return true;
+}
+
+enum status segment_block_grade(const struct segment_block *block, const struct fuzzy_query *q, unsigned weight,
+                                uint8_t *grades, uint32_t docs, struct err *err)
+{
+    struct segment_reader r;
+    bool is_damaged;
+    segment_reader_init(&r, block);
+    while (segment_reader_next(&r, &is_damaged)) {
+        uint8_t by[FUZZY_PROBES_MAX] = {0};
+        if (fuzzy_grade(q, r.term, weight, by) && !raise_grades(r.list, by, fuzzy_count(q), grades, docs))
+            return damaged(err);
+    }
+    return is_damaged ? damaged(err) : ST_OK;
+}

@@ -11,6 +11,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/err.h"
+#include "text/fuzzy.h"
 
 enum search_field { /* the numbers are on disk */
                     FIELD_BODY,
@@ -76,6 +77,19 @@ bool segment_list_next(struct span *list, bool *is_first, uint32_t *doc);
  * `docs` is how many bits there are. ST_IO where the block is damaged. */
 enum status segment_block_match(const struct segment_block *block, struct span pattern, uint64_t *bits, uint32_t docs,
                                 struct err *err);
+
+/* The same for a fuzzy question: raises grades[doc * fuzzy_count(q) + probe] of the documents that have a term which is
+ * like one of the probes. */
+enum status segment_block_grade(const struct segment_block *block, const struct fuzzy_query *q, unsigned weight,
+                                uint8_t *grades, uint32_t docs, struct err *err);
+/* What a word in this field counts, in percent, where several are asked for: the subject says most, then the rest of
+ * the header. */
+static inline unsigned search_field_weight(unsigned fields, enum search_field field)
+{
+    if (!(fields & (fields - 1)) || field == FIELD_SUBJECT)
+        return 100;
+    return field == FIELD_BODY ? 70 : 85;
+}
 
 void varint_add(struct strbuf *out, uint64_t v);
 bool varint_take(struct span *in, uint64_t *v); /* false: cut off, or longer than 64 bits */

@@ -78,7 +78,7 @@ struct reader {
     struct imap_args *args;
     struct search_last last;
     struct span charset;
-    size_t keys, texts;
+    size_t keys, texts, fuzzy_texts;
     bool has_keywords, has_numbers, has_modseq, has_object_ids, has_fuzzy;
     unsigned fuzzy; /* FUZZYs that stand around what is read */
     unsigned depth;
@@ -116,6 +116,8 @@ static enum status text_operand(struct reader *r, struct search_key *k, struct e
     struct span text;
     if (++r->texts > SEARCH_TEXTS_MAX)
         return err_set(err, ST_LIMIT, "more than %d texts in one SEARCH", SEARCH_TEXTS_MAX);
+    if (r->fuzzy && ++r->fuzzy_texts > SEARCH_FUZZY_MAX)
+        return err_set(err, ST_LIMIT, "more than %d texts with FUZZY in one SEARCH", SEARCH_FUZZY_MAX);
     TRY(args_astring(r->args, &text, err));
     AUTO_STRBUF utf8 = STRBUF_INIT;
     AUTO_STRBUF folded = STRBUF_INIT;
@@ -346,6 +348,8 @@ static enum status program(struct reader *r, struct search_args *out, struct err
     out->has_modseq = r->has_modseq;
     out->has_object_ids = r->has_object_ids;
     out->has_fuzzy = r->has_fuzzy;
+    if ((out->returns.what & SEARCH_RETURN_RELEVANCY) && !r->has_fuzzy) /* RFC 6203 §4 */
+        return err_set(err, ST_SYNTAX, "RELEVANCY is of searches that are FUZZY");
     return args_end(r->args, err);
 }
 

@@ -12,6 +12,7 @@
 enum {
     SEARCH_KEYS_MAX = 5000, /* of one command */
     SEARCH_TEXTS_MAX = 200, /* of these, keys that look for a text */
+    SEARCH_FUZZY_MAX = 20,  /* of these, with FUZZY before them or around them */
     SEARCH_DEPTH_MAX = 200  /* parentheses, OR and NOT in each other */
 };
 

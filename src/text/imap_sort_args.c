@@ -8,16 +8,20 @@ static const struct {
     const char *name;
     enum sort_by by;
 } names[] = {
-    {"ARRIVAL", SORT_ARRIVAL},
-    {"CC", SORT_CC},
-    {"DATE", SORT_DATE},
-    {"DISPLAYFROM", SORT_DISPLAYFROM},
-    {"DISPLAYTO", SORT_DISPLAYTO},
-    {"FROM", SORT_FROM},
-    {"SIZE", SORT_SIZE},
-    {"SUBJECT", SORT_SUBJECT},
-    {"TO", SORT_TO},
+    {"ARRIVAL", SORT_ARRIVAL},     {"CC", SORT_CC},
+    {"DATE", SORT_DATE},           {"DISPLAYFROM", SORT_DISPLAYFROM},
+    {"DISPLAYTO", SORT_DISPLAYTO}, {"FROM", SORT_FROM},
+    {"RELEVANCY", SORT_RELEVANCY}, {"SIZE", SORT_SIZE},
+    {"SUBJECT", SORT_SUBJECT},     {"TO", SORT_TO},
 };
+
+bool sort_has_relevancy(const struct sort_args *args)
+{
+    for (size_t i = 0; i < args->count; i++)
+        if (args->keys[i].by == SORT_RELEVANCY)
+            return true;
+    return false;
+}
 
 static enum status sort_key(struct imap_args *args, struct sort_key *out, struct err *err)
 {

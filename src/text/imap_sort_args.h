@@ -11,6 +11,7 @@ enum sort_by {
     SORT_DISPLAYFROM,
     SORT_DISPLAYTO,
     SORT_FROM,
+    SORT_RELEVANCY, /* RFC 6203 §6; only beside FUZZY */
     SORT_SIZE,
     SORT_SUBJECT,
     SORT_TO,
@@ -25,4 +26,5 @@ struct sort_args {
     struct sort_key keys[SORT_KEYS_MAX];
     size_t count; /* >= 1 */
 };
+bool sort_has_relevancy(const struct sort_args *args);
 enum status sort_args_parse(struct imap_args *args, struct sort_args *out, struct err *err);

@@ -147,6 +147,12 @@ static bool ends_there(const struct shape *s, size_t end)
     return end + 1 < s->needle.len || strchr(".@-'+", s->needle.p[end]) == NULL || is_edge_sure(s);
 }
 
+bool term_is_of_pairs(struct span term)
+{
+    size_t len;
+    return term.len && kind_at(term, 0, &len) == PAIR;
+}
+
 /* Pairs are whole terms wherever they stand. */
 static bool is_pair(struct span term)
 {

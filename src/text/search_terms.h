@@ -23,6 +23,8 @@ struct term_walk {
 };
 /* for (struct term_walk w = {text}; terms_next(&w, &term);) */
 bool terms_next(struct term_walk *w, struct span *term);
+/* The term is of pair characters: two, or one that stands alone. */
+bool term_is_of_pairs(struct span term);
 
 /* What to look for in a list of terms that stand in lines ("\n" term "\n" term "\n"). */
 struct needle_plan {

@@ -18,6 +18,9 @@ struct asked {
     struct needle_plan plan;
     uint64_t *yes, *maybe; /* over all segments */
     uint64_t *pieces;      /* plan.count sets over the segment that is looked at */
+    /* Of a fuzzy question, in place of these: */
+    uint8_t *grades; /* of each document of the segment that is looked at, for each probe */
+    uint8_t *scores; /* over all segments; 0: no */
 };
 
 struct index_answer {
@@ -125,6 +128,14 @@ static enum status match(struct look *l, struct span pattern, uint64_t *bits, st
     return segment_block_match(&l->block, pattern, bits, l->row->docs, err);
 }
 
+static enum status grade(struct look *l, struct asked *q, struct err *err)
+{
+    if (!l->block.postings.p)
+        l->block.postings = column_span(l->s, 1);
+    return segment_block_grade(&l->block, q->question.fuzzy, search_field_weight(q->question.fields, l->field),
+                               q->grades, l->row->docs, err);
+}
+
 static bool is_asked(const struct asked *q, enum search_field field)
 {
     return q->question.fields >> field & 1;
@@ -141,6 +152,8 @@ static enum status match_block(struct index_answer *a, struct look *l, struct er
         struct asked *q = &a->asked[i];
         if (!is_asked(q, l->field))
             continue;
+        if (q->question.fuzzy)
+            TRY(grade(l, q, err));
         if (q->plan.whole.len)
             TRY(match(l, q->plan.whole, q->yes + l->row->base / 64, err));
         for (size_t p = 0; p < q->plan.count; p++)
@@ -155,7 +168,7 @@ static void combine(struct index_answer *a, const struct look *l)
     size_t words = words_of(l);
     for (size_t i = 0; i < a->count; i++) {
         struct asked *q = &a->asked[i];
-        if (!is_asked(q, l->field) || q->plan.is_certain)
+        if (!is_asked(q, l->field) || q->question.fuzzy || q->plan.is_certain)
             continue;
         uint64_t *maybe = q->maybe + l->row->base / 64;
         for (size_t w = 0; w < words; w++) {
@@ -189,6 +202,21 @@ static enum status ask_field(struct txn *t, struct index_answer *a, const struct
     return st;
 }
 
+/* All fields of a segment have been looked at: what the words have come to. */
+static void settle_scores(struct index_answer *a, const struct segment_row *row)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        const struct fuzzy_query *fuzzy = a->asked[i].question.fuzzy;
+        uint8_t *grades = a->asked[i].grades;
+        if (!fuzzy)
+            continue;
+        size_t count = fuzzy_count(fuzzy);
+        for (uint32_t d = 0; d < row->docs; d++)
+            a->asked[i].scores[row->base + d] = (uint8_t)fuzzy_score(fuzzy, grades + d * count);
+        memset(grades, 0, row->docs * count);
+    }
+}
+
 /* ---- asking
  * ------------------------------------------------------------------------------------------------------------ */
 
@@ -197,6 +225,12 @@ static void prepare(struct index_answer *a, const struct index_question *questio
     for (size_t i = 0; i < a->count; i++) {
         struct asked *q = &a->asked[i];
         q->question = questions[i];
+        if (q->question.fuzzy) {
+            q->scores = arena_alloc(&a->arena, bits);
+            q->grades = arena_alloc(&a->arena, (bits < SEGMENT_DOCS_MAX ? bits : SEGMENT_DOCS_MAX) *
+                                                   fuzzy_count(q->question.fuzzy));
+            continue;
+        }
         needle_plan(&a->arena, questions[i].text, &q->plan);
         q->yes = arena_array(&a->arena, bits / 64, sizeof *q->yes);
         q->maybe = arena_array(&a->arena, bits / 64, sizeof *q->maybe);
@@ -215,10 +249,12 @@ static enum status ask(struct txn *t, struct index_answer *a, const struct index
     unsigned fields = 0;
     for (size_t i = 0; i < a->count; i++)
         fields |= questions[i].fields;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         for (unsigned f = 0; f < SEARCH_FIELDS; f++)
             if (fields >> f & 1)
                 TRY(ask_field(t, a, &rows[i], (enum search_field)f, err));
+        settle_scores(a, &rows[i]);
+    }
     return ST_OK;
 }
 
@@ -236,6 +272,8 @@ enum status index_ask(struct txn *t, const struct index_question *questions, siz
 
 static const struct place *place_of(struct index_answer *a, content_id content)
 {
+    if (a->last < a->place_count && a->places[a->last].content == content)
+        return &a->places[a->last];
     if (a->last + 1 < a->place_count && a->places[a->last + 1].content == content)
         return &a->places[++a->last];
     const struct place wanted = {.content = content};
@@ -252,7 +290,17 @@ enum index_verdict index_verdict(struct index_answer *a, size_t question, conten
     const struct place *p = place_of(a, content);
     if (!p)
         return INDEX_UNKNOWN;
+    if (q->question.fuzzy && !q->scores[p->bit])
+        return INDEX_NO;
+    if (q->question.fuzzy)
+        return q->question.is_hint ? INDEX_MAYBE : INDEX_YES;
     if (q->yes[p->bit / 64] >> (p->bit % 64) & 1)
         return q->question.is_hint ? INDEX_MAYBE : INDEX_YES;
     return q->maybe[p->bit / 64] >> (p->bit % 64) & 1 ? INDEX_MAYBE : INDEX_NO;
+}
+
+unsigned index_score(struct index_answer *a, size_t question, content_id content)
+{
+    const struct place *p = place_of(a, content);
+    return p ? a->asked[question].scores[p->bit] : 0;
 }
