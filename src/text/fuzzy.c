@@ -264,7 +264,7 @@ unsigned fuzzy_score(const struct fuzzy_query *q, const uint8_t *grades)
             return 0;
         sum += of_unit / (unsigned)(end - i);
     }
-    unsigned mean = sum / units;
+    unsigned mean = units ? sum / units : 0; /* a query has one at least */
     return mean <= SCORE_LEAST ? 1 : 1 + (mean - SCORE_LEAST) * 99 / (GRADE_SAME - SCORE_LEAST);
 }
 

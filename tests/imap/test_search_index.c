@@ -224,6 +224,29 @@ static void assert_index_sound(struct setting *t)
         fail_msg("%s", strbuf_cstr(&report));
 }
 
+/* What is like the needles, and how much (RFC 6203): the tags are the same each time. */
+static void fuzzy_answers(struct setting *t, struct strbuf *out)
+{
+    static const char *const keys[] = {"SUBJECT", "BODY", "TEXT", "HEADER X-None", "HEADER From"};
+    fake_take(t->s);
+    for (size_t i = 0; i < NEEDLES; i++)
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+            AUTO_STRBUF command = STRBUF_INIT;
+            strbuf_addf(&command, "f UID SEARCH RETURN (ALL RELEVANCY) CHARSET UTF-8 FUZZY %s {%zu+}\r\n%.*s\r\n",
+                        keys[k], t->needles[i].len, SPAN_ARG(strbuf_span(&t->needles[i])));
+            fake_send(t->s, strbuf_span(&command));
+            strbuf_add_cstr(out, fake_take(t->s));
+        }
+}
+
+static void assert_same_answers(struct setting *t, const struct strbuf *wanted, const char *stage)
+{
+    AUTO_STRBUF got = STRBUF_INIT;
+    fuzzy_answers(t, &got);
+    if (!span_eq(strbuf_span(&got), strbuf_span(wanted)))
+        fail_msg("seed %s, fuzzy, %s:\n%s\n%s", getenv("TASSIS_SEED"), stage, strbuf_cstr(wanted), strbuf_cstr(&got));
+}
+
 static void at_every_stage(void **state)
 {
     (void)state;
@@ -265,8 +288,12 @@ static void at_every_stage(void **state)
     assert_int_equal(index_forget(world_account(t.w), &err), ST_OK);
     assert_int_equal(status_of(&t).indexed, 0);
     compare(&t, "forgotten");
+    AUTO_STRBUF fuzzy = STRBUF_INIT;
+    fuzzy_answers(&t, &fuzzy);
     index_all(&t);
     compare(&t, "made anew");
+    assert_true(strstr(strbuf_cstr(&fuzzy), "RELEVANCY (") != NULL);
+    assert_same_answers(&t, &fuzzy, "made anew");
     assert_index_sound(&t);
     end(&t);
 }
