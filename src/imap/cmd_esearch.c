@@ -8,6 +8,7 @@
 #include "imap/commands.h"
 #include "imap/context.h"
 #include "imap/place.h"
+#include "imap/search_filter.h"
 #include "imap/search_run.h"
 #include "imap/search_source.h"
 #include "base/banned.h"
@@ -78,7 +79,7 @@ static enum status begin_mailbox(struct imap *im, struct imap_call *call, struct
     else
         TRY(view_get_for(s->owner, imap_reader(im, s->owner), s->id, &job->view, err));
     in.view = s->is_selected ? im->view : job->view;
-    struct search_last last = {view_count(in.view), view_last_uid(in.view)};
+    struct search_last last = {view_count(in.view), view_last_uid(in.view), search_filters_new(im, &job->arena)};
     TRY(parse(call, job->text, &job->arena, s->is_selected ? call->args.saved : NULL, last, &job->run.program, err));
     job->run.arena = &job->arena;
     job->run.before = job->before;
@@ -190,9 +191,9 @@ enum status cmd_esearch(struct imap *im, struct imap_call *call, struct err *err
     TRY(args_sp(&call->args, err));
     TRY(read_sources(call, &wanted, err));
     job->text = call->args.rest;
-    enum status st = parse(call, job->text, &call->arena, call->args.saved, (struct search_last){0, 0}, &program, err);
-    if (st == ST_UNSUPPORTED)
-        call->no_code = search_bad_charset;
+    struct search_last last = {0, 0, search_filters_new(im, &call->arena)};
+    enum status st = parse(call, job->text, &call->arena, call->args.saved, last, &program, err);
+    search_explain(call, st, last.filters);
     if (st != ST_SYNTAX)
         TRY(check_returns(im, call, &program.returns, &wanted, err));
     call->work = job;

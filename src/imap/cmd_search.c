@@ -3,6 +3,7 @@
  */
 #include "imap/commands.h"
 #include "imap/context.h"
+#include "imap/search_filter.h"
 #include "imap/search_run.h"
 #include "base/banned.h"
 
@@ -66,9 +67,9 @@ enum status cmd_search(struct imap *im, struct imap_call *call, struct err *err)
     struct search_args *program = &job->run.program;
     TRY(args_sp(&call->args, err));
     struct span text = call->args.rest;
-    enum status st = search_args_parse(&call->args, search_last(im), SEARCH_ALLOWED, program, err);
-    if (st == ST_UNSUPPORTED)
-        call->no_code = search_bad_charset;
+    struct search_last last = search_last(im, &call->arena);
+    enum status st = search_args_parse(&call->args, last, SEARCH_ALLOWED, program, err);
+    search_explain(call, st, last.filters);
     if (st == ST_OK && (program->returns.what & SEARCH_RETURN_UPDATE)) {
         TRY(imap_context_check_tag(im, call->tag, err));
         job->context = imap_context_new(im, call, text, false, &job->refused);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "imap/commands.h"
 #include "imap/context.h"
+#include "imap/search_filter.h"
 #include "imap/search_run.h"
 #include "imap/sort.h"
 #include "base/banned.h"
@@ -169,9 +170,9 @@ static enum status begin(struct imap *im, struct imap_call *call, struct sort_jo
 {
     struct search_args *program = &job->run.program;
     TRY(args_sp(&call->args, err));
-    enum status st = search_program_parse(&call->args, search_last(im), program, err);
-    if (st == ST_UNSUPPORTED)
-        call->no_code = search_bad_charset;
+    struct search_last last = search_last(im, &call->arena);
+    enum status st = search_program_parse(&call->args, last, program, err);
+    search_explain(call, st, last.filters);
     if (st == ST_OK && (program->returns.what & SEARCH_RETURN_UPDATE)) {
         TRY(imap_context_check_tag(im, call->tag, err));
         job->context = imap_context_new(im, call, job->text, true, &job->refused);

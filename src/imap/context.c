@@ -98,7 +98,7 @@ static enum status read_program(const struct imap *im, const struct imap_call *c
                                 struct imap_context *c, struct err *err)
 {
     struct imap_args args;
-    struct search_last last = search_last(im);
+    struct search_last last = search_last(im, &c->arena);
     if (!last.uid)
         last.uid = UINT32_MAX; /* an empty mailbox: "1:*" is what will come */
     args_init(&args, &c->arena, arena_copy(&c->arena, text));

@@ -3,6 +3,7 @@
  */
 #include "imap/search_run.h"
 #include "imap/message_set.h"
+#include "imap/search_filter.h"
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/mem.h"
@@ -18,9 +19,9 @@ enum {
 /* RFC 3501 §6.4.4: the charsets named are some of those that are known; clients try UTF-8 next. */
 const char search_bad_charset[] = "BADCHARSET (US-ASCII UTF-8 ISO-8859-1 ISO-8859-15 WINDOWS-1252)";
 
-struct search_last search_last(const struct imap *im)
+struct search_last search_last(const struct imap *im, struct arena *a)
 {
-    return (struct search_last){view_count(im->view), view_last_uid(im->view)};
+    return (struct search_last){view_count(im->view), view_last_uid(im->view), search_filters_new(im, a)};
 }
 
 void search_run_free(struct search_run *run)

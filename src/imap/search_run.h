@@ -26,8 +26,8 @@ struct search_run {
 /* The response code of a NO for a charset that is not known (RFC 3501 §6.4.4). */
 extern const char search_bad_charset[];
 
-/* What "*" is in a program for the client's view. */
-struct search_last search_last(const struct imap *im);
+/* What "*" is in a program for the client's view, and the session's filters, in the arena. */
+struct search_last search_last(const struct imap *im, struct arena *a);
 /* `in` must stay as it is until the run is freed. */
 enum status search_run_begin(struct search_mailbox in, struct imap_call *call, struct search_run *run, struct err *err);
 enum status search_run_step(struct search_run *run, bool *is_done, struct err *err);

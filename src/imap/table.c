@@ -118,6 +118,7 @@ static const struct {
     { "CONTEXT=SORT", "5267", AUTH },
     { "I18NLEVEL=1", "5255", AUTH },
     { "SORT=DISPLAY", "5957", AUTH },
+    { "FILTERS",   "5466",  AUTH },
     { "SEARCH=FUZZY", "6203", AUTH },
     { "SEARCHRES", "5182",  AUTH },
     { "WITHIN",    "5032",  AUTH },

@@ -82,9 +82,13 @@ struct reader {
     bool has_keywords, has_numbers, has_modseq, has_object_ids, has_fuzzy;
     unsigned fuzzy; /* FUZZYs that stand around what is read */
     unsigned depth;
+    struct search_key *pending;            /* keys of a filter behind its first: they are read next */
+    struct span open[SEARCH_FILTERS_DEEP]; /* names of the filters that are being read */
+    unsigned open_count, filters;
 };
 
 static enum status key(struct reader *r, struct search_key **out, struct err *err);
+static enum status keys(struct reader *r, struct search_key *parent, struct err *err);
 
 static enum status new_key(struct reader *r, enum search_kind kind, struct search_key **out, struct err *err)
 {
@@ -231,16 +235,33 @@ static enum status named_key(struct reader *r, const struct key_name *name, stru
 
 /* ---- structure ---------------------------------------------------------------------------------------------- */
 
+static struct search_key *take_pending(struct reader *r)
+{
+    struct search_key *k = r->pending;
+    if (k)
+        r->pending = k->next;
+    return k;
+}
+
+/* key *(SP key) */
+static enum status keys(struct reader *r, struct search_key *parent, struct err *err)
+{
+    do {
+        struct search_key *child;
+        TRY(key(r, &child, err));
+        do
+            add_child(parent, child);
+        while ((child = take_pending(r)) != NULL);
+    } while (args_take(r->args, ' '));
+    return ST_OK;
+}
+
 /* "(" key *(SP key) ")" */
 static enum status group(struct reader *r, struct search_key **out, struct err *err)
 {
     TRY(args_char(r->args, '(', err));
     TRY(new_key(r, SEARCH_AND, out, err));
-    do {
-        struct search_key *child;
-        TRY(key(r, &child, err));
-        add_child(*out, child);
-    } while (args_take(r->args, ' '));
+    TRY(keys(r, *out, err));
     return args_char(r->args, ')', err);
 }
 
@@ -248,9 +269,11 @@ static enum status or_key(struct reader *r, struct search_key **out, struct err 
 {
     TRY(new_key(r, SEARCH_OR, out, err));
     for (int i = 0; i < 2; i++) {
-        struct search_key *child;
-        TRY(args_sp(r->args, err));
-        TRY(key(r, &child, err));
+        struct search_key *child = take_pending(r);
+        if (!child) {
+            TRY(args_sp(r->args, err));
+            TRY(key(r, &child, err));
+        }
         add_child(*out, child);
     }
     return ST_OK;
@@ -289,6 +312,87 @@ static enum status fuzzy_key(struct reader *r, struct search_key **out, struct e
     return ST_OK;
 }
 
+/* ---- filters (RFC 5466) ---------------------------------------------------------------------------------------- */
+
+static enum status undefined(struct reader *r, struct span name, const char *why, struct err *err)
+{
+    if (r->last.filters)
+        r->last.filters->undefined = arena_copy(r->args->arena, name);
+    return err_set(err, ST_NOTFOUND, "%s", why);
+}
+
+static bool is_open(const struct reader *r, struct span name)
+{
+    for (unsigned i = 0; i < r->open_count; i++)
+        if (span_ieq(r->open[i], name))
+            return true;
+    return false;
+}
+
+/* filter-name: an atom without "/". */
+static enum status filter_name(struct reader *r, struct span *out, struct err *err)
+{
+    TRY(args_sp(r->args, err));
+    TRY(args_atom(r->args, out, err));
+    if (span_find_byte(*out, '/', 0) != SPAN_NPOS)
+        return err_set(err, ST_SYNTAX, "a filter's name has no \"/\" in it");
+    if (r->charset.len && !span_ieq(r->charset, SPAN("UTF-8")) && !span_ieq(r->charset, SPAN("US-ASCII"))) {
+        if (r->last.filters)
+            r->last.filters->is_charset_refused = true;
+        return err_set(err, ST_SYNTAX, "a filter is UTF-8 (RFC 5466), so must be the search");
+    }
+    return ST_OK;
+}
+
+/* All keys of a filter's value, in their order: a whole program, so that it cannot take what stands behind FILTER. */
+static enum status filter_keys(struct reader *r, struct span value, struct search_key **first, struct err *err)
+{
+    struct imap_args *outer = r->args, args;
+    struct span charset = r->charset;
+    struct search_key **end = first;
+    args_init(&args, outer->arena, value);
+    args.saved = outer->saved;
+    args.is_utf8 = true;
+    r->args = &args;
+    r->charset = SPAN("UTF-8");
+    do {
+        TRY(key(r, end, err));
+        end = &(*end)->next;
+        *end = r->pending; /* of a filter within this one */
+        r->pending = NULL;
+        while (*end)
+            end = &(*end)->next;
+    } while (args_take(&args, ' '));
+    TRY(args_end(&args, err));
+    r->args = outer;
+    r->charset = charset;
+    return ST_OK;
+}
+
+/* §3.1: the value is "inserted verbatim": "OR FILTER x" with two keys in x has both that OR wants. */
+static enum status filter_key(struct reader *r, struct search_key **out, struct err *err)
+{
+    struct span name, value;
+    TRY(filter_name(r, &name, err));
+    if (is_open(r, name) || r->open_count == SEARCH_FILTERS_DEEP || ++r->filters > SEARCH_FILTERS_MAX)
+        return undefined(r, name, "filters refer to themselves, or too deep", err);
+    enum status st = r->last.filters
+                         ? r->last.filters->find(r->last.filters->context, r->args->arena, name, &value, err)
+                         : ST_NOTFOUND;
+    if (st == ST_NOTFOUND)
+        return undefined(r, name, "there is no such filter", err);
+    TRY(st);
+    r->open[r->open_count++] = name;
+    st = filter_keys(r, value, out, err);
+    r->open_count--;
+    if (st == ST_SYNTAX)
+        return undefined(r, name, "this filter is not a search program", err);
+    TRY(st);
+    r->pending = (*out)->next;
+    (*out)->next = NULL;
+    return ST_OK;
+}
+
 /* RFC 5182 §2.1: the saved result is of messages, whether numbers or uids are asked for. */
 static enum status saved_key(struct reader *r, struct search_key **out, struct err *err)
 {
@@ -314,6 +418,8 @@ static enum status key_by_first_byte(struct reader *r, struct search_key **out, 
         return or_key(r, out, err);
     if (args_take_word(args, "FUZZY"))
         return fuzzy_key(r, out, err);
+    if (args_take_word(args, "FILTER"))
+        return filter_key(r, out, err);
     if (args_take_word(args, "NEW"))
         return new_messages_key(r, out, err);
     for (size_t i = 0; i < sizeof key_names / sizeof *key_names; i++)
@@ -337,11 +443,7 @@ static enum status key(struct reader *r, struct search_key **out, struct err *er
 static enum status program(struct reader *r, struct search_args *out, struct err *err)
 {
     TRY(new_key(r, SEARCH_AND, &out->root, err));
-    do {
-        struct search_key *child;
-        TRY(key(r, &child, err));
-        add_child(out->root, child);
-    } while (args_take(r->args, ' '));
+    TRY(keys(r, out->root, err));
     out->keys = r->keys;
     out->has_keywords = r->has_keywords;
     out->has_numbers = r->has_numbers;
@@ -371,6 +473,14 @@ enum status search_args_parse(struct imap_args *args, struct search_last last, u
         TRY(args_sp(args, err));
         TRY(charset(&r, err));
     }
+    return program(&r, out, err);
+}
+
+enum status search_criteria_parse(struct imap_args *args, struct search_last last, struct search_args *out,
+                                  struct err *err)
+{
+    struct reader r = {.args = args, .last = last, .charset = SPAN("UTF-8")};
+    out->returns = (struct search_return){0};
     return program(&r, out, err);
 }
 

@@ -75,15 +75,34 @@ struct search_args {
     bool has_fuzzy;      /* FUZZY is */
 };
 
-/* What "*" stands for in a set of sequence numbers and in one of uids. */
+/* Named programs, which the key FILTER stands for (RFC 5466 §3.1). Begin with find and context set, else zeroes. */
+enum {
+    SEARCH_FILTERS_DEEP = 10, /* filters in each other */
+    SEARCH_FILTERS_MAX = 100, /* uses in one command */
+};
+struct search_filters {
+    /* The program of this name, in the arena; ST_NOTFOUND. */
+    enum status (*find)(const void *context, struct arena *a, struct span name, struct span *value, struct err *err);
+    const void *context;
+    struct span undefined;   /* the filter for which reading has failed with ST_NOTFOUND, in the arena */
+    bool is_charset_refused; /* FILTER stands beside a CHARSET that is not UTF-8: ST_SYNTAX */
+};
+
+/* What "*" stands for in a set of sequence numbers and in one of uids, and where filters are found (NULL: there are
+ * none). */
 struct search_last {
     uint32_t seq, uid;
+    struct search_filters *filters;
 };
 
 /* Reads "[RETURN (…) SP] [CHARSET astring SP] key *(SP key)" to the end of the arguments; `allowed` are the return
- * options. "$" is args->saved. ST_UNSUPPORTED: the charset is not known; out->returns is read even then. */
+ * options. "$" is args->saved. ST_NOTFOUND: a filter is not there, or is no program, or has itself in it.
+ * ST_UNSUPPORTED: the charset is not known; out->returns is read even then. */
 enum status search_args_parse(struct imap_args *args, struct search_last last, unsigned allowed,
                               struct search_args *out, struct err *err);
+/* Only "key *(SP key)", what a filter may be; UTF-8. */
+enum status search_criteria_parse(struct imap_args *args, struct search_last last, struct search_args *out,
+                                  struct err *err);
 /* Only "charset SP key *(SP key)", as SORT and THREAD have it (RFC 5256 §3); out->returns stays. */
 enum status search_program_parse(struct imap_args *args, struct search_last last, struct search_args *out,
                                  struct err *err);
