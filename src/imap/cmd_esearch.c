@@ -79,7 +79,8 @@ static enum status begin_mailbox(struct imap *im, struct imap_call *call, struct
     else
         TRY(view_get_for(s->owner, imap_reader(im, s->owner), s->id, &job->view, err));
     in.view = s->is_selected ? im->view : job->view;
-    struct search_last last = {view_count(in.view), view_last_uid(in.view), search_filters_new(im, &job->arena)};
+    struct search_last last = {view_count(in.view), view_last_uid(in.view), search_filters_new(im, &job->arena),
+                               im->comparator};
     TRY(parse(call, job->text, &job->arena, s->is_selected ? call->args.saved : NULL, last, &job->run.program, err));
     job->run.arena = &job->arena;
     job->run.before = job->before;
@@ -191,7 +192,7 @@ enum status cmd_esearch(struct imap *im, struct imap_call *call, struct err *err
     TRY(args_sp(&call->args, err));
     TRY(read_sources(call, &wanted, err));
     job->text = call->args.rest;
-    struct search_last last = {0, 0, search_filters_new(im, &call->arena)};
+    struct search_last last = {0, 0, search_filters_new(im, &call->arena), im->comparator};
     enum status st = parse(call, job->text, &call->arena, call->args.saved, last, &program, err);
     search_explain(call, st, last.filters);
     if (st != ST_SYNTAX)

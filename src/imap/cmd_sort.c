@@ -72,7 +72,7 @@ static enum status read_one(struct imap *im, struct imap_call *call, struct sort
     }
     struct thread_message *t = &job->messages[job->count];
     t->number = call->is_uid ? m->uid : seq;
-    return thread_read(txn, m, job->kind == JOB_BY_REFERENCES, &job->arena, t, err);
+    return thread_read(txn, m, job->kind == JOB_BY_REFERENCES, im->comparator, &job->arena, t, err);
 }
 
 static enum status read_some(struct imap *im, struct imap_call *call, struct sort_job *job, struct err *err)
@@ -197,6 +197,7 @@ enum status cmd_sort(struct imap *im, struct imap_call *call, struct err *err)
     job->text = call->args.rest;
     TRY(search_return_parse(&call->args, SORT_ALLOWED, &job->run.program.returns, err));
     TRY(sort_args_parse(&call->args, &job->args, err));
+    job->args.comparator = im->comparator;
     return begin(im, call, job, err);
 }
 

@@ -16,6 +16,8 @@ IMAP_RUN(cmd_enable);
 /* cmd_language.c */
 IMAP_RUN(cmd_language);
 IMAP_RUN(cmd_namespace);
+/* cmd_comparator.c */
+IMAP_RUN(cmd_comparator);
 /* cmd_compress.c */
 IMAP_RUN(cmd_compress);
 /* cmd_unauthenticate.c */

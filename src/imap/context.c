@@ -108,6 +108,7 @@ static enum status read_program(const struct imap *im, const struct imap_call *c
         return search_args_parse(&args, last, ~0U, &c->program, err);
     TRY(search_return_parse(&args, ~0U, &c->program.returns, err));
     TRY(sort_args_parse(&args, &c->sort, err));
+    c->sort.comparator = im->comparator;
     TRY(args_sp(&args, err));
     return search_program_parse(&args, last, &c->program, err);
 }

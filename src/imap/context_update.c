@@ -84,6 +84,7 @@ static enum status begin_context(struct imap *im, struct imap_call *call, struct
     m->in = search_selected(im);
     m->program_arena = &call->arena;
     m->root = program->root;
+    m->comparator = program->comparator;
     m->now = clock_wall_ms() / 1000;
     m->forms_wanted = program->root->cost == SEARCH_COST_BODY ? CONTENT_PARTS : 0;
     u->is_begun = true;

@@ -40,6 +40,7 @@ struct search_matcher {
     unsigned forms_wanted; /* CONTENT_ bits, for the dearest of the keys */
     struct arena *program_arena;
     struct search_key *root;
+    enum comparator comparator;
     struct index_answer *index; /* NULL: not asked, or it has failed */
     bool was_asked;
     uint32_t read_in_all; /* messages that had to be read */
@@ -54,8 +55,8 @@ struct search_matcher {
     struct content_forms forms; /* forms_wanted */
     struct text_source source;
     struct span header;        /* as it stands */
-    struct strbuf header_text; /* decoded and folded, for TEXT */
-    struct strbuf text;        /* bodies, decoded and folded */
+    struct strbuf header_text; /* decoded, in the comparator's form, for TEXT */
+    struct strbuf text;        /* bodies, likewise */
     struct strbuf scratch;
     struct span object_name; /* of the mailbox's account, where the program asks for object ids */
     /* What was found of FUZZY keys (RFC 6203). */

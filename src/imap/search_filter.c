@@ -58,7 +58,8 @@ enum status search_filter_check(const struct imap *im, struct span path, struct 
         return ST_OK;
     args_init(&args, &a, value);
     args.is_utf8 = true;
-    if (search_criteria_parse(&args, (struct search_last){1, 1, &filters}, &program, err) == ST_OK)
+    if (search_criteria_parse(&args, (struct search_last){1, 1, &filters, COMPARATOR_UNICODE_CASEMAP}, &program, err) ==
+        ST_OK)
         return ST_OK;
     return err_set(err, ST_DENIED, "the value of a filter is a search program (RFC 5466)");
 }

@@ -74,7 +74,10 @@ enum index_verdict search_index_verdict(struct search_matcher *s, const struct s
     enum index_verdict v = INDEX_UNKNOWN;
     if (s->index)
         v = index_verdict(s->index, key->question - 1, s->message->content);
-    if (v == INDEX_YES && search_fuzzy_query(s, key))
+    bool is_fuzzy = search_fuzzy_query(s, key) != NULL;
+    if (v == INDEX_YES && !is_fuzzy && s->comparator != COMPARATOR_UNICODE_CASEMAP)
+        v = INDEX_MAYBE; /* it is there but for case, or its accents are written otherwise (text/comparator.h) */
+    if (v == INDEX_YES && is_fuzzy)
         s->score = index_score(s->index, key->question - 1, s->message->content);
     s->unknown += v == INDEX_UNKNOWN;
     return v;

@@ -5,6 +5,7 @@
 #include "imap/place.h"
 #include "imap/search.h"
 #include "imap/search_index.h"
+#include "text/charset.h"
 #include "text/header.h"
 #include "base/banned.h"
 
@@ -98,7 +99,7 @@ static enum status need_text(struct search_matcher *s, struct err *err)
         return ST_OK;
     TRY(need_forms(s, err));
     s->has_header = false; /* reading on may move the octets */
-    TRY(text_add_bodies(&s->source, &s->text, err));
+    TRY(text_add_bodies(&s->source, s->comparator, &s->text, err));
     s->has_text = true;
     return ST_OK;
 }
@@ -177,10 +178,10 @@ static bool has_field(struct search_matcher *s, const struct search_key *k)
     if (!k->text.len)
         return header_find(s->header, k->name, &f);
     strbuf_clear(&s->scratch);
-    text_add_fields(s->header, k->name, &s->scratch);
+    text_add_fields(s->header, k->name, s->comparator, &s->scratch);
     struct span fields = strbuf_span(&s->scratch), line;
     while (span_cut(&fields, '\n', &line))
-        if (span_find(line, k->text, 0) != SPAN_NPOS)
+        if (span_find(line, k->needle, 0) != SPAN_NPOS)
             return true;
     return false;
 }
@@ -190,13 +191,13 @@ static enum status match_text(struct search_matcher *s, const struct search_key 
     if (k->kind == SEARCH_TEXT) {
         TRY(need_header(s, err));
         if (!s->header_text.len)
-            text_add_header(s->header, &s->header_text);
-        *out = has_text(&s->header_text, k->text);
+            text_add_header(s->header, s->comparator, &s->header_text);
+        *out = has_text(&s->header_text, k->needle);
         if (*out)
             return ST_OK;
     }
     TRY(need_text(s, err));
-    *out = has_text(&s->text, k->text);
+    *out = has_text(&s->text, k->needle);
     return ST_OK;
 }
 
@@ -221,8 +222,21 @@ static void grade_fields(struct search_matcher *s, const struct fuzzy_query *q, 
                          uint8_t *grades)
 {
     strbuf_clear(&s->scratch);
-    text_add_fields(s->header, name, &s->scratch);
+    text_add_fields(s->header, name, COMPARATOR_UNICODE_CASEMAP, &s->scratch);
     fuzzy_grade_text(q, strbuf_span(&s->scratch), weight, grades);
+}
+
+/* RFC 6203 §3: FUZZY has its own ways of comparing, whatever the comparator. The folded form is that of every other
+ * form, too. */
+static void grade_text(struct search_matcher *s, const struct fuzzy_query *q, const struct strbuf *text,
+                       unsigned weight, uint8_t *grades)
+{
+    if (s->comparator != COMPARATOR_UNICODE_CASEMAP) {
+        strbuf_clear(&s->scratch);
+        text_fold(strbuf_span(text), &s->scratch);
+        text = &s->scratch;
+    }
+    fuzzy_grade_text(q, strbuf_span(text), weight, grades);
 }
 
 /* Reads what the index would have known: the same fields, with the same weights. */
@@ -238,13 +252,13 @@ static enum status match_fuzzy(struct search_matcher *s, const struct search_key
     if (k->kind == SEARCH_TEXT) {
         grade_fields(s, q, SPAN("Subject"), search_field_weight(TEXT_FIELDS, FIELD_SUBJECT), grades);
         if (!s->header_text.len)
-            text_add_header(s->header, &s->header_text);
-        fuzzy_grade_text(q, strbuf_span(&s->header_text), search_field_weight(TEXT_FIELDS, FIELD_HEADER), grades);
+            text_add_header(s->header, s->comparator, &s->header_text);
+        grade_text(s, q, &s->header_text, search_field_weight(TEXT_FIELDS, FIELD_HEADER), grades);
     }
     if (k->kind != SEARCH_HEADER) {
         unsigned fields = k->kind == SEARCH_TEXT ? TEXT_FIELDS : 1 << FIELD_BODY;
         TRY(need_text(s, err));
-        fuzzy_grade_text(q, strbuf_span(&s->text), search_field_weight(fields, FIELD_BODY), grades);
+        grade_text(s, q, &s->text, search_field_weight(fields, FIELD_BODY), grades);
     }
     s->score = fuzzy_score(q, grades);
     *out = s->score > 0;

@@ -21,7 +21,8 @@ const char search_bad_charset[] = "BADCHARSET (US-ASCII UTF-8 ISO-8859-1 ISO-885
 
 struct search_last search_last(const struct imap *im, struct arena *a)
 {
-    return (struct search_last){view_count(im->view), view_last_uid(im->view), search_filters_new(im, a)};
+    return (struct search_last){view_count(im->view), view_last_uid(im->view), search_filters_new(im, a),
+                                im->comparator};
 }
 
 void search_run_free(struct search_run *run)
@@ -87,6 +88,7 @@ enum status search_run_begin(struct search_mailbox in, struct imap_call *call, s
         TRY(account_object_name(in.owner, &run->matcher.object_name, err));
     run->matcher.program_arena = run->arena ? run->arena : &call->arena;
     run->matcher.root = run->program.root;
+    run->matcher.comparator = run->program.comparator;
     run->matcher.is_scored = run->program.has_fuzzy;
     run->matcher.now = clock_wall_ms() / 1000;
     run->matcher.forms_wanted = run->program.root->cost == SEARCH_COST_BODY ? CONTENT_PARTS : 0;

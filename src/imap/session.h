@@ -20,6 +20,7 @@
 #include "store/mail_app.h"
 #include "store/view.h"
 #include "text/acl_rights.h"
+#include "text/comparator.h"
 #include "text/imap_lexer.h"
 
 struct imap;
@@ -102,10 +103,10 @@ struct imap_call {
     bool has_keywords;
     struct imap_news *news;
     struct notify_news *notify; /* notify_news.c */
-    int64_t progress_at_ms; /* when the progress is told next */
-    enum status status;     /* how the command ended */
-    struct err failure;     /* where it did not end well */
-    const char *bye;        /* said after the tagged response; the session closes then */
+    int64_t progress_at_ms;     /* when the progress is told next */
+    enum status status;         /* how the command ended */
+    struct err failure;         /* where it did not end well */
+    const char *bye;            /* said after the tagged response; the session closes then */
 };
 
 /* What the client has switched on (cmd_enable.c); bits of im->enabled. A session of IMAP4rev1 that enables nothing sees
@@ -156,10 +157,11 @@ struct imap {
     uint32_t keywords_told;  /* 1 + how many keywords the last FLAGS response named; 0: there was none */
     struct seqrange *recent; /* uids that are \Recent in this session, ascending */
     uint32_t recent_count;
-    struct seqset *saved; /* uids of the last SEARCH RETURN (SAVE), "$" (search_saved.c); NULL: none */
+    struct seqset *saved;          /* uids of the last SEARCH RETURN (SAVE), "$" (search_saved.c); NULL: none */
     struct imap_context *contexts; /* searches that are kept up to date (context.h) */
-    bool is_english;      /* LANGUAGE has chosen it; else it is i-default (RFC 5255) */
-    bool is_read_only;    /* EXAMINE */
+    enum comparator comparator;    /* COMPARATOR has chosen it (RFC 5255) */
+    bool is_english;               /* LANGUAGE has chosen it; else it is i-default (RFC 5255) */
+    bool is_read_only;             /* EXAMINE */
     struct watcher watcher;
     bool is_watching;
     _Atomic bool has_news;  /* set by the hub: the mailbox has changed */
@@ -167,7 +169,7 @@ struct imap {
 
     struct metadata_watch *metadata; /* metadata.h; NULL: not enabled */
 
-    unsigned bad_in_a_row; /* commands answered with BAD */
+    unsigned bad_in_a_row;      /* commands answered with BAD */
     struct imap_notify *notify; /* NULL: there was no NOTIFY (notify.h) */
     /* before login */
     struct imap_login *login; /* during AUTHENTICATE */

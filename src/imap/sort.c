@@ -69,22 +69,22 @@ static enum status envelope_read(struct arena *a, struct span stored, struct env
 /* ---- values -------------------------------------------------------------------------------------------------------
  */
 
-static struct span folded(struct arena *a, struct span text)
+static struct span folded(struct arena *a, enum comparator form, struct span text)
 {
     AUTO_STRBUF out = STRBUF_INIT;
-    text_fold(text, &out);
+    comparator_fold(form, text, &out);
     return arena_strbuf(a, &out);
 }
 
 /* RFC 5957 §3 */
-static struct span display(struct arena *a, const struct first_address *x)
+static struct span display(struct arena *a, enum comparator form, const struct first_address *x)
 {
     struct span name = x->has_name ? header_decode(a, x->name) : SPAN_NONE;
     if (name.len)
-        return folded(a, name);
+        return folded(a, form, name);
     if (x->has_mailbox && x->has_host)
-        return folded(a, arena_printf(a, "%.*s@%.*s", SPAN_ARG(x->mailbox), SPAN_ARG(x->host)));
-    return folded(a, x->mailbox);
+        return folded(a, form, arena_printf(a, "%.*s@%.*s", SPAN_ARG(x->mailbox), SPAN_ARG(x->host)));
+    return folded(a, form, x->mailbox);
 }
 
 /* RFC 5256 §2.2: where the Date field says nothing, when it came. */
@@ -94,14 +94,14 @@ static int64_t sent_date(struct span date, const struct view_message *m)
     return date_parse_rfc5322(date, &sent) ? sent.utc : m->received_utc;
 }
 
-static struct span base_of(struct arena *a, struct span subject, bool *is_reply)
+static struct span base_of(struct arena *a, enum comparator form, struct span subject, bool *is_reply)
 {
     AUTO_STRBUF base = STRBUF_INIT;
     *is_reply = base_subject(header_decode(a, subject), &base);
-    return folded(a, strbuf_span(&base));
+    return folded(a, form, strbuf_span(&base));
 }
 
-static struct sort_value value_of(struct arena *a, enum sort_by by, const struct envelope *e,
+static struct sort_value value_of(struct arena *a, enum comparator form, enum sort_by by, const struct envelope *e,
                                   const struct view_message *m, unsigned score)
 {
     bool is_reply;
@@ -115,19 +115,19 @@ static struct sort_value value_of(struct arena *a, enum sort_by by, const struct
     case SORT_DATE:
         return (struct sort_value){.number = sent_date(e->date, m)};
     case SORT_SUBJECT:
-        return (struct sort_value){.text = base_of(a, e->subject, &is_reply)};
+        return (struct sort_value){.text = base_of(a, form, e->subject, &is_reply)};
     case SORT_FROM:
-        return (struct sort_value){.text = folded(a, e->from.mailbox)};
+        return (struct sort_value){.text = folded(a, form, e->from.mailbox)};
     case SORT_TO:
-        return (struct sort_value){.text = folded(a, e->to.mailbox)};
+        return (struct sort_value){.text = folded(a, form, e->to.mailbox)};
     case SORT_CC:
-        return (struct sort_value){.text = folded(a, e->cc.mailbox)};
+        return (struct sort_value){.text = folded(a, form, e->cc.mailbox)};
     case SORT_DISPLAYFROM:
-        return (struct sort_value){.text = display(a, &e->from)};
+        return (struct sort_value){.text = display(a, form, &e->from)};
     case SORT_DISPLAYTO:
         break;
     }
-    return (struct sort_value){.text = display(a, &e->to)};
+    return (struct sort_value){.text = display(a, form, &e->to)};
 }
 
 bool sort_is_view_enough(const struct sort_args *args)
@@ -149,7 +149,7 @@ enum status sort_values(struct txn *txn, const struct view_message *m, const str
         TRY(envelope_read(&scratch, forms.envelope, &e, err));
     }
     for (size_t i = 0; i < args->count; i++) {
-        out[i] = value_of(&scratch, args->keys[i].by, &e, m, score);
+        out[i] = value_of(&scratch, args->comparator, args->keys[i].by, &e, m, score);
         out[i].text = arena_copy(a, out[i].text);
     }
     return ST_OK;
@@ -192,8 +192,8 @@ static void read_references(struct arena *a, struct span header, struct thread_m
         out->references[i] = ids[i];
 }
 
-enum status thread_read(struct txn *txn, const struct view_message *m, bool has_references, struct arena *a,
-                        struct thread_message *out, struct err *err)
+enum status thread_read(struct txn *txn, const struct view_message *m, bool has_references, enum comparator form,
+                        struct arena *a, struct thread_message *out, struct err *err)
 {
     AUTO_ARENA scratch = ARENA_INIT;
     AUTO_STRBUF header = STRBUF_INIT;
@@ -202,7 +202,7 @@ enum status thread_read(struct txn *txn, const struct view_message *m, bool has_
     TRY(content_load(txn, m->content, CONTENT_ENVELOPE, &scratch, &forms, err));
     TRY(envelope_read(&scratch, forms.envelope, &e, err));
     out->date = sent_date(e.date, m);
-    out->subject = arena_copy(a, base_of(&scratch, e.subject, &out->is_reply));
+    out->subject = arena_copy(a, base_of(&scratch, form, e.subject, &out->is_reply));
     if (!has_references)
         return ST_OK;
     uint64_t size = forms.header_size < HEADER_BYTES_MAX ? forms.header_size : HEADER_BYTES_MAX;

@@ -22,5 +22,5 @@ bool sort_is_view_enough(const struct sort_args *args);
 int sort_compare(const struct sort_args *args, const struct sort_value *x, const struct sort_value *y);
 
 /* What THREAD needs of a message; spans in the arena. References only where asked for. */
-enum status thread_read(struct txn *txn, const struct view_message *m, bool has_references, struct arena *a,
-                        struct thread_message *out, struct err *err);
+enum status thread_read(struct txn *txn, const struct view_message *m, bool has_references, enum comparator form,
+                        struct arena *a, struct thread_message *out, struct err *err);

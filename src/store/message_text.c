@@ -8,26 +8,26 @@
 
 /* ---- headers ------------------------------------------------------------------------------------------------- */
 
-void text_add_header(struct span block, struct strbuf *out)
+void text_add_header(struct span block, enum comparator form, struct strbuf *out)
 {
     struct header_field f;
     for (size_t at = 0; header_next(block, &at, &f);) {
         AUTO_ARENA a = ARENA_INIT;
-        text_fold(f.name, out);
+        comparator_fold(form, f.name, out);
         strbuf_add_cstr(out, ": ");
-        text_fold(header_decode(&a, f.value), out);
+        comparator_fold(form, header_decode(&a, f.value), out);
         strbuf_add_char(out, '\n');
     }
 }
 
-void text_add_fields(struct span block, struct span name, struct strbuf *out)
+void text_add_fields(struct span block, struct span name, enum comparator form, struct strbuf *out)
 {
     struct header_field f;
     for (size_t at = 0; header_next(block, &at, &f);) {
         if (!span_ieq(f.name, name))
             continue;
         AUTO_ARENA a = ARENA_INIT;
-        text_fold(header_decode(&a, f.value), out);
+        comparator_fold(form, header_decode(&a, f.value), out);
         strbuf_add_char(out, '\n');
     }
 }
@@ -82,7 +82,8 @@ enum status text_source_header(struct text_source *s, struct span *block, struct
 /* ---- bodies -------------------------------------------------------------------------------------------------- */
 
 /* Decodes a text part that has been read alone: a table of one part whose body is all there is. */
-static void add_text_part(const struct mime_part *part, struct span octets_of, size_t room, struct strbuf *out)
+static void add_text_part(const struct mime_part *part, struct span octets_of, size_t room, enum comparator form,
+                          struct strbuf *out)
 {
     AUTO_STRBUF utf8 = STRBUF_INIT, text = STRBUF_INIT;
     struct mime_part alone = *part;
@@ -93,26 +94,26 @@ static void add_text_part(const struct mime_part *part, struct span octets_of, s
     bool is_html = span_eq(part->subtype, SPAN("html"));
     if (is_html)
         html_to_text(strbuf_span(&utf8), &text);
-    text_fold(strbuf_span(is_html ? &text : &utf8), out);
+    comparator_fold(form, strbuf_span(is_html ? &text : &utf8), out);
     strbuf_add_char(out, '\n');
 }
 
 static enum status add_part(struct text_source *s, const struct mime_part *part, bool is_embedded, size_t room,
-                            struct strbuf *out, struct err *err)
+                            enum comparator form, struct strbuf *out, struct err *err)
 {
     struct span piece;
     if (is_embedded) {
         TRY(octets(s, part->header_offset, part->header_size, TEXT_HEADER_BYTES_MAX, &piece, err));
-        text_add_header(piece, out);
+        text_add_header(piece, form, out);
     }
     if (part->kind != MIME_LEAF || !span_eq(part->type, SPAN("text")))
         return ST_OK;
     TRY(octets(s, part->body_offset, part->body_size, TEXT_PART_BYTES_MAX, &piece, err));
-    add_text_part(part, piece, room, out);
+    add_text_part(part, piece, room, form, out);
     return ST_OK;
 }
 
-enum status text_add_bodies(struct text_source *s, struct strbuf *out, struct err *err)
+enum status text_add_bodies(struct text_source *s, enum comparator form, struct strbuf *out, struct err *err)
 {
     AUTO_ARENA a = ARENA_INIT;
     struct mime_message m;
@@ -120,7 +121,7 @@ enum status text_add_bodies(struct text_source *s, struct strbuf *out, struct er
     TRY(mime_unpack(&a, s->parts, &m, err));
     for (size_t i = 0; i < m.count && out->len - before < TEXT_MESSAGE_BYTES_MAX; i++) {
         bool is_embedded = i && m.parts[m.parts[i].parent].kind == MIME_MESSAGE;
-        TRY(add_part(s, &m.parts[i], is_embedded, TEXT_MESSAGE_BYTES_MAX - (out->len - before), out, err));
+        TRY(add_part(s, &m.parts[i], is_embedded, TEXT_MESSAGE_BYTES_MAX - (out->len - before), form, out, err));
     }
     return ST_OK;
 }

@@ -1,10 +1,12 @@
 /*
  * message_text.h - what a message says, as SEARCH compares it and as the search index holds it: encoded words and
- * transfer encodings decoded, charsets to UTF-8, HTML to text, folded (text_fold). Attachments that are no text are not
- * searched. One definition for both, so that the index cannot say anything else than the message.
+ * transfer encodings decoded, charsets to UTF-8, HTML to text, in a comparator's form (the index: i;unicode-casemap).
+ * Attachments that are no text are not searched. One definition for both, so that the index cannot say anything else
+ * than the message.
  */
 #pragma once
 #include "store/store.h"
+#include "text/comparator.h"
 
 enum {
     TEXT_HEADER_BYTES_MAX = 1024 * 1024,       /* of a header; what lies behind is not searched */
@@ -14,9 +16,9 @@ enum {
 };
 
 /* Appends every field of a header block as a line "NAME: value". */
-void text_add_header(struct span block, struct strbuf *out);
+void text_add_header(struct span block, enum comparator form, struct strbuf *out);
 /* Appends the values of the fields of this name, a line each. */
-void text_add_fields(struct span block, struct span name, struct strbuf *out);
+void text_add_fields(struct span block, struct span name, enum comparator form, struct strbuf *out);
 
 /* The octets of one message. Begin with zeroes and txn, content and size set; may be used again for the next message
  * after text_source_clear(). */
@@ -35,4 +37,4 @@ void text_source_free(struct text_source *s);
  * gone. */
 enum status text_source_header(struct text_source *s, struct span *block, struct err *err);
 /* Appends the texts of all parts, with the headers of embedded messages. */
-enum status text_add_bodies(struct text_source *s, struct strbuf *out, struct err *err);
+enum status text_add_bodies(struct text_source *s, enum comparator form, struct strbuf *out, struct err *err);

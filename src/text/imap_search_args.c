@@ -128,7 +128,12 @@ static enum status text_operand(struct reader *r, struct search_key *k, struct e
     charset_to_utf8(r->charset, text, &utf8);
     text_fold(strbuf_span(&utf8), &folded);
     k->is_fuzzy = r->fuzzy;
-    k->text = arena_strbuf(r->args->arena, &folded);
+    k->text = k->needle = arena_strbuf(r->args->arena, &folded);
+    if (r->last.comparator != COMPARATOR_UNICODE_CASEMAP) {
+        strbuf_clear(&folded);
+        comparator_fold(r->last.comparator, strbuf_span(&utf8), &folded);
+        k->needle = arena_strbuf(r->args->arena, &folded);
+    }
     return ST_OK;
 }
 
@@ -444,6 +449,7 @@ static enum status program(struct reader *r, struct search_args *out, struct err
 {
     TRY(new_key(r, SEARCH_AND, &out->root, err));
     TRY(keys(r, out->root, err));
+    out->comparator = r->last.comparator;
     out->keys = r->keys;
     out->has_keywords = r->has_keywords;
     out->has_numbers = r->has_numbers;

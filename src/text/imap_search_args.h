@@ -6,6 +6,7 @@
  * arena of the arguments; spans may point into the command. Pure; one thread.
  */
 #pragma once
+#include "text/comparator.h"
 #include "text/imap_lexer.h"
 #include "text/imap_search_return.h"
 
@@ -55,7 +56,8 @@ struct search_key {
     bool is_fuzzy; /* FUZZY stands before it or around it (RFC 6203); of keys with a text */
     enum search_cost cost;
     struct span name;
-    struct span text;
+    struct span text;   /* folded (text_fold) */
+    struct span needle; /* the same as the program's comparator has it */
     uint64_t number;
     int64_t day;
     struct seqset *set;
@@ -73,6 +75,7 @@ struct search_args {
     bool has_modseq;     /* MODSEQ is: the answer has the greatest modseq of what is found */
     bool has_object_ids; /* EMAILID or THREADID is */
     bool has_fuzzy;      /* FUZZY is */
+    enum comparator comparator;
 };
 
 /* Named programs, which the key FILTER stands for (RFC 5466 §3.1). Begin with find and context set, else zeroes. */
@@ -93,6 +96,7 @@ struct search_filters {
 struct search_last {
     uint32_t seq, uid;
     struct search_filters *filters;
+    enum comparator comparator; /* for texts (RFC 5255) */
 };
 
 /* Reads "[RETURN (…) SP] [CHARSET astring SP] key *(SP key)" to the end of the arguments; `allowed` are the return

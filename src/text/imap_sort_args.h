@@ -2,6 +2,7 @@
  * imap_sort_args.h - the sort criteria of SORT (RFC 5256 §3, RFC 5957): "(SUBJECT REVERSE DATE)". Pure; one thread.
  */
 #pragma once
+#include "text/comparator.h"
 #include "text/imap_lexer.h"
 
 enum sort_by {
@@ -24,7 +25,8 @@ struct sort_key {
 };
 struct sort_args {
     struct sort_key keys[SORT_KEYS_MAX];
-    size_t count; /* >= 1 */
+    size_t count;               /* >= 1 */
+    enum comparator comparator; /* for texts; not read here */
 };
 bool sort_has_relevancy(const struct sort_args *args);
 enum status sort_args_parse(struct imap_args *args, struct sort_args *out, struct err *err);

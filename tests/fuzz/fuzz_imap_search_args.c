@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct err err;
     struct search_filters filters = {.find = find};
     args_init(&args, &a, span_of(data, size));
-    if (search_args_parse(&args, (struct search_last){10, 1000, &filters}, ~0u, &s, &err) == ST_OK)
+    if (search_args_parse(&args, (struct search_last){10, 1000, &filters, size % COMPARATORS}, ~0u, &s, &err) == ST_OK)
         CHECK(check_tree(s.root, 0) <= SEARCH_KEYS_MAX);
     return 0;
 }

@@ -224,27 +224,33 @@ static void assert_index_sound(struct setting *t)
         fail_msg("%s", strbuf_cstr(&report));
 }
 
-/* What is like the needles, and how much (RFC 6203): the tags are the same each time. */
-static void fuzzy_answers(struct setting *t, struct strbuf *out)
+/* What the needles find by `how`: FUZZY, with relevancies (RFC 6203), or exactly by another comparator (RFC 5255). */
+static void answers(struct setting *t, const char *comparator, const char *how, struct strbuf *out)
 {
     static const char *const keys[] = {"SUBJECT", "BODY", "TEXT", "HEADER X-None", "HEADER From"};
+    AUTO_STRBUF choose = STRBUF_INIT;
+    strbuf_addf(&choose, "c COMPARATOR %s\r\n", comparator);
+    fake_send(t->s, strbuf_span(&choose));
     fake_take(t->s);
     for (size_t i = 0; i < NEEDLES; i++)
         for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
             AUTO_STRBUF command = STRBUF_INIT;
-            strbuf_addf(&command, "f UID SEARCH RETURN (ALL RELEVANCY) CHARSET UTF-8 FUZZY %s {%zu+}\r\n%.*s\r\n",
-                        keys[k], t->needles[i].len, SPAN_ARG(strbuf_span(&t->needles[i])));
+            strbuf_addf(&command, "f UID SEARCH %s %s {%zu+}\r\n%.*s\r\n", how, keys[k], t->needles[i].len,
+                        SPAN_ARG(strbuf_span(&t->needles[i])));
             fake_send(t->s, strbuf_span(&command));
             strbuf_add_cstr(out, fake_take(t->s));
         }
+    fake_send(t->s, SPAN("c COMPARATOR default\r\n"));
+    fake_take(t->s);
 }
 
-static void assert_same_answers(struct setting *t, const struct strbuf *wanted, const char *stage)
+static void assert_same_answers(struct setting *t, const char *comparator, const char *how, const struct strbuf *wanted)
 {
     AUTO_STRBUF got = STRBUF_INIT;
-    fuzzy_answers(t, &got);
+    answers(t, comparator, how, &got);
     if (!span_eq(strbuf_span(&got), strbuf_span(wanted)))
-        fail_msg("seed %s, fuzzy, %s:\n%s\n%s", getenv("TASSIS_SEED"), stage, strbuf_cstr(wanted), strbuf_cstr(&got));
+        fail_msg("seed %s, %s, %s:\n%s\n%s", getenv("TASSIS_SEED"), comparator, how, strbuf_cstr(wanted),
+                 strbuf_cstr(&got));
 }
 
 static void at_every_stage(void **state)
@@ -288,12 +294,18 @@ static void at_every_stage(void **state)
     assert_int_equal(index_forget(world_account(t.w), &err), ST_OK);
     assert_int_equal(status_of(&t).indexed, 0);
     compare(&t, "forgotten");
-    AUTO_STRBUF fuzzy = STRBUF_INIT;
-    fuzzy_answers(&t, &fuzzy);
+    static const char like[] = "RETURN (ALL RELEVANCY) CHARSET UTF-8 FUZZY", exact[] = "CHARSET UTF-8";
+    AUTO_STRBUF fuzzy = STRBUF_INIT, octets = STRBUF_INIT, ascii = STRBUF_INIT;
+    answers(&t, "default", like, &fuzzy);
+    answers(&t, "i;octet", exact, &octets);
+    answers(&t, "i;ascii-casemap", exact, &ascii);
     index_all(&t);
     compare(&t, "made anew");
     assert_true(strstr(strbuf_cstr(&fuzzy), "RELEVANCY (") != NULL);
-    assert_same_answers(&t, &fuzzy, "made anew");
+    assert_same_answers(&t, "default", like, &fuzzy);
+    assert_same_answers(&t, "i;octet", like, &fuzzy); /* FUZZY has its own ways */
+    assert_same_answers(&t, "i;octet", exact, &octets);
+    assert_same_answers(&t, "i;ascii-casemap", exact, &ascii);
     assert_index_sound(&t);
     end(&t);
 }

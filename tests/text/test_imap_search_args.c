@@ -9,7 +9,7 @@ static enum status parse(struct arena *a, struct span text, struct search_args *
     struct seqset *saved = seqset_new(a);
     seqset_add(a, saved, 7, 9);
     args.saved = saved;
-    return search_args_parse(&args, (struct search_last){10, 100, NULL}, ~0u, out, err);
+    return search_args_parse(&args, (struct search_last){10, 100, NULL, COMPARATOR_UNICODE_CASEMAP}, ~0u, out, err);
 }
 
 static const char *const names[] = {

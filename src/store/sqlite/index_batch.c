@@ -128,16 +128,16 @@ enum status index_add_texts(struct segment_builder *b, struct text_source *sourc
     segment_builder_next(b);
     TRY(text_source_header(source, &header, err));
     strbuf_clear(scratch);
-    text_add_header(header, scratch);
+    text_add_header(header, COMPARATOR_UNICODE_CASEMAP, scratch);
     *text_bytes += scratch->len;
     segment_builder_add(b, FIELD_HEADER, strbuf_span(scratch));
     for (size_t i = 0; i < sizeof named_fields / sizeof *named_fields; i++) {
         strbuf_clear(scratch);
-        text_add_fields(header, span_cstr(named_fields[i].name), scratch);
+        text_add_fields(header, span_cstr(named_fields[i].name), COMPARATOR_UNICODE_CASEMAP, scratch);
         segment_builder_add(b, named_fields[i].field, strbuf_span(scratch));
     }
     strbuf_clear(scratch);
-    TRY(text_add_bodies(source, scratch, err));
+    TRY(text_add_bodies(source, COMPARATOR_UNICODE_CASEMAP, scratch, err));
     *text_bytes += scratch->len;
     segment_builder_add(b, FIELD_BODY, strbuf_span(scratch));
     return ST_OK;
