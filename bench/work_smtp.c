@@ -69,26 +69,37 @@ void work_lmtp(void)
     run();
 }
 
-/* ---- submission (RFC 6409): connection, TLS, login, message and QUIT for each */
+/* ---- submission (RFC 6409): connection, TLS, login, message and QUIT for each, or for --per-connection of them */
 
 static void submit(void *unused)
 {
     (void)unused;
+    AUTO_STRBUF user = STRBUF_INIT, rcpt = STRBUF_INIT;
     struct message m = {0};
+    struct smtp s = {0};
     uint64_t number;
+    size_t most = opt.per_connection ? opt.per_connection : 1, sent = 0;
     while (tally_take(&number)) {
-        AUTO_STRBUF user = STRBUF_INIT, rcpt = STRBUF_INIT;
-        account_name(&user, opt.user, number % opt.accounts);
+        if (!s.conn) { /* whoever logs in is the sender */
+            strbuf_clear(&user);
+            account_name(&user, opt.user, number % opt.accounts);
+            sent = 0;
+        }
+        strbuf_clear(&rcpt);
         recipient_name(&rcpt, number + 1);
         message_make(&m, number, opt.size, user.p, rcpt.p);
         int64_t begun_us = bench_now_us();
-        struct smtp s;
-        smtp_open(&s, opt.port, false, true);
-        smtp_auth_plain(&s, user.p, opt.password);
+        if (!s.conn) {
+            smtp_open(&s, opt.port, false, true);
+            smtp_auth_plain(&s, user.p, opt.password);
+        }
         smtp_send(&s, user.p, rcpt.p, &m);
-        smtp_quit(&s);
+        if (++sent == most)
+            smtp_quit(&s);
         tally_done(begun_us, m.text.len);
     }
+    if (s.conn)
+        smtp_quit(&s);
     message_free(&m);
 }
 

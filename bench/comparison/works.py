@@ -78,21 +78,24 @@ def submission(server, tools):
     return {"value": answer["count"] / (answer["seconds"] + drained), "accepted": answer["rate"], "p50_ms": answer["p50_ms"], "p99_ms": answer["p99_ms"]}
 
 
-def outbound(server, tools):
+def outbound(connections=20, size=10240, per_connection=1, count=2000):
     """Submitted for another domain, handed over to a sink that takes everything; between the first and the last message there."""
-    count = 300 if tools.is_quick else 2000
-    sink = subprocess.Popen([tools.program, "sink", "--listen", "2600", "--count", str(count), "--seconds", "60"], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True)
-    try:
-        time.sleep(0.2)
-        tools.bench("submission", "submissions", connections=20, accounts=64, size=10240, count=count, rcpt="user%u@elsewhere.test")
-        answer, why = sink.communicate(timeout=120)
-    finally:
-        sink.kill()
-        sink.wait()
-    if sink.returncode != 0:
-        raise BenchError(f"sink: {why.strip()}")
-    return {"value": json.loads(answer)["rate"]}
+    def run(server, tools):
+        messages = min(count, 300) if tools.is_quick else count
+        sink = subprocess.Popen([tools.program, "sink", "--listen", "2600", "--count", str(messages), "--seconds", "60"], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+        try:
+            time.sleep(0.2)
+            tools.bench("submission", "submissions", connections=connections, accounts=64, size=size, count=messages, per_connection=per_connection,
+                        rcpt="user%u@elsewhere.test")
+            answer, why = sink.communicate(timeout=120)
+        finally:
+            sink.kill()
+            sink.wait()
+        if sink.returncode != 0:
+            raise BenchError(f"sink: {why.strip()}")
+        return {"value": json.loads(answer)["rate"]}
+    return run
 
 
 # ---- the machine's limits
@@ -243,8 +246,18 @@ def works():
         Work("in-many", "… 10,000 accounts", "fresh 10000", f, inbound(accounts=10_000), limits=for_delivery(accounts=10_000), **delivery),
         Work("submission", "submission over TLS with login each time, to mailbox, 20 connections", fresh, LOGIN, submission, goal=5,
              limits=for_login(20, 10240, flush=flushes(20, 10240, 64)), needs=("submission", "verify")),
-        Work("outbound", "outbound: submitted over TLS, handed over to another server", fresh, LOGIN, outbound, goal=5,
+        Work("outbound", "outbound: submitted over TLS, handed over to another server", fresh, LOGIN, outbound(), goal=5,
              limits=for_login(20, 10240, flush=flushes(20, 10240, 64)), needs=("submission", "sink")),
+        Work("out-20", "outbound: 100 messages for each login, 20 senders, 10 KB", fresh, DELIVERY, outbound(per_connection=100), goal=5,
+             limits={"flush": flushes(20, 10240, 1)}, needs=("submission", "sink")),
+        Work("out-1", "… 1 sender", fresh, DELIVERY, outbound(connections=1, per_connection=100), limits={"flush": flushes(1, 10240, 1)},
+             needs=("submission", "sink")),
+        Work("out-100", "… 100 senders", fresh, DELIVERY, outbound(connections=100, per_connection=100, count=6000),
+             limits={"flush": flushes(100, 10240, 1)}, needs=("submission", "sink")),
+        Work("out-1k", "… 1 KB", fresh, DELIVERY, outbound(size=1024, per_connection=100), limits={"flush": flushes(20, 1024, 1)},
+             needs=("submission", "sink")),
+        Work("out-100k", "… 100 KB", fresh, DELIVERY, outbound(size=102400, per_connection=100, count=1000),
+             limits={"flush": flushes(20, 102400, 1)}, needs=("submission", "sink")),
         Work("pop3", "POP3 over TLS: 10,000 messages collected", "reading", r, pop3, goal=3, limits=CARRIED, needs=("pop3",)),
         Work("login", "IMAP logins over TLS, 20 at a time", "reading", r, login, goal=3, limits=for_login(20, 64), needs=("login",)),
         Work("mixed-20", "IMAP mixed load, 20 clients", "reading", r, mixed(20), goal=5, limits={"tls": exchanges(20, 256, tls=True)}, needs=("mixed",)),

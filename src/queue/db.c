@@ -18,8 +18,9 @@
  *     is to be says which value the attempt began with; where another one below 0 stands there, that one stays.
  *
  * Changes that come from several threads share transactions: who finds nobody writing becomes the leader, takes all
- * changes that wait, runs them in one transaction, and goes on until none is left. If one of them fails for the
- * database's sake, all are rolled back and each is tried in a transaction of its own, so that nobody fails for another.
+ * changes that wait and runs them in one transaction; what has come meanwhile is led by the first of it. If one of them
+ * fails for the database's sake, all are rolled back and each is tried in a transaction of its own, so that nobody
+ * fails for another.
  */
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -132,14 +133,12 @@ static void run_list(struct queue *q, struct change *first)
     }
 }
 
-/* The list's head, at most CHANGES_TOGETHER of it. With the lock held. */
+/* The list's head, at most CHANGES_TOGETHER of it. With the lock held, and the list not empty. */
 static struct change *take_list(struct queue *q)
 {
     struct change *first = q->first, *c = first;
-    for (int n = 1; c && n < CHANGES_TOGETHER && c->next; n++)
+    for (int n = 1; n < CHANGES_TOGETHER && c->next; n++)
         c = c->next;
-    if (!c)
-        return NULL;
     q->first = c->next;
     c->next = NULL;
     if (!q->first)
@@ -147,38 +146,53 @@ static struct change *take_list(struct queue *q)
     return first;
 }
 
+/* The leader's own change is the first of the list. */
 static void lead(struct queue *q)
 {
-    struct change *list;
-    while ((list = take_list(q)) != NULL) {
-        pthread_mutex_unlock(&q->lock);
-        pthread_mutex_lock(&q->write_lock);
-        run_list(q, list);
-        pthread_mutex_unlock(&q->write_lock);
-        pthread_mutex_lock(&q->lock);
-        for (struct change *c = list, *next; c; c = next) {
-            next = c->next; /* a change is its owner's as soon as it is done */
-            c->is_done = true;
-        }
-        pthread_cond_broadcast(&q->changed);
+    pthread_mutex_lock(&q->lock);
+    struct change *list = take_list(q), *own = list;
+    pthread_mutex_unlock(&q->lock);
+
+    pthread_mutex_lock(&q->write_lock);
+    run_list(q, list);
+    pthread_mutex_unlock(&q->write_lock);
+
+    pthread_mutex_lock(&q->lock);
+    struct change *next_leader = q->first;
+    q->has_leader = next_leader != NULL;
+    pthread_mutex_unlock(&q->lock);
+    if (next_leader) /* it waits for nobody else: it is there until this */
+        sem_post(&next_leader->turn);
+    for (struct change *c = own->next, *next; c; c = next) {
+        next = c->next;
+        c->is_done = true;
+        sem_post(&c->turn); /* from here on it is its owner's */
     }
-    q->has_leader = false;
+}
+
+/* Each waits for a turn of its own: one who is woken for others' sake would only sleep again. */
+static void wait_for_turn(struct change *c)
+{
+    while (sem_wait(&c->turn) != 0) /* EINTR */
+        ;
 }
 
 enum status queue_change(struct queue *q, enum status (*run)(struct queue *, void *, struct err *), void *ctx,
                          bool is_flushed, struct err *err)
 {
     struct change c = {.run = run, .ctx = ctx, .err = err, .is_flushed = is_flushed};
+    sem_init(&c.turn, 0, 0);
     pthread_mutex_lock(&q->lock);
     *q->last = &c;
     q->last = &c.next;
-    if (!q->has_leader) {
-        q->has_leader = true;
-        lead(q);
-    }
-    while (!c.is_done)
-        pthread_cond_wait(&q->changed, &q->lock);
+    bool is_leader = !q->has_leader; /* then nobody else is in the list */
+    q->has_leader = true;
     pthread_mutex_unlock(&q->lock);
+    if (!is_leader)
+        wait_for_turn(&c);
+    if (!c.is_done)
+        lead(q);
+    sem_destroy(&c.turn);
     return c.status;
 }
 
@@ -213,7 +227,6 @@ enum status queue_open(const char *path, bool may_create, struct queue **out, st
     pthread_mutex_init(&q->write_lock, NULL);
     pthread_mutex_init(&q->read_lock, NULL);
     pthread_mutex_init(&q->lock, NULL);
-    pthread_cond_init(&q->changed, NULL);
     q->last = &q->first;
     q->is_flushing = true;
     wal_vfs_start();
@@ -255,6 +268,5 @@ void queue_free(struct queue **qp)
     pthread_mutex_destroy(&q->write_lock);
     pthread_mutex_destroy(&q->read_lock);
     pthread_mutex_destroy(&q->lock);
-    pthread_cond_destroy(&q->changed);
     free(q);
 }

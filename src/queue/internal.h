@@ -4,6 +4,7 @@
  */
 #pragma once
 #include <pthread.h>
+#include <semaphore.h>
 #include <sqlite3.h>
 #include "queue/queue.h"
 
@@ -18,6 +19,7 @@ struct change {
     enum status status;
     bool is_flushed; /* wants the flush */
     bool is_done;
+    sem_t turn; /* posted once: it is done, or its owner is to lead */
 };
 
 struct statement {
@@ -35,7 +37,6 @@ struct queue {
     pthread_mutex_t write_lock; /* the leader's, around the writer */
     pthread_mutex_t read_lock;  /* around the reader */
     pthread_mutex_t lock;       /* of the list of changes */
-    pthread_cond_t changed;
     struct change *first, **last;
     bool has_leader;
     bool is_flushing; /* how the writer's commits are set */

@@ -139,27 +139,46 @@ static struct queue_message *message_of(struct due *w, sqlite3_stmt *st, int at,
     return &w->list[i - 1];
 }
 
-static enum status due_in_lane(struct queue_db *d, struct due *w, int lane, struct err *err)
+static enum status read_due(struct queue_db *d, struct due *w, sqlite3_int64 recipient, struct err *err)
 {
     sqlite3_stmt *st;
     TRY(queue_sql(d,
                   "SELECT " QUEUE_RECIPIENT_COLUMNS ", " QUEUE_MESSAGE_COLUMNS " FROM recipient r"
-                  " CROSS JOIN message m ON m.id = r.id >> 16 WHERE r.state = 0 AND r.destination = ?1"
-                  " AND r.lane = ?2 AND r.next_attempt_at <= ?3 ORDER BY r.next_attempt_at",
+                  " CROSS JOIN message m ON m.id = r.id >> 16 WHERE r.id = ?1",
                   &st, err));
-    queue_bind_text(st, 1, w->destination);
-    sqlite3_bind_int(st, 2, lane);
-    sqlite3_bind_int64(st, 3, w->now);
-    int rc = SQLITE_DONE;
-    while (w->taken < w->limit && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-        if (w->skip && w->skip(w->ctx, (uint64_t)sqlite3_column_int64(st, 0)))
-            continue;
+    sqlite3_bind_int64(st, 1, recipient);
+    int rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW) {
         size_t *cap;
         struct queue_message *m = message_of(w, st, 10, &cap);
         queue_read_recipient(st, 0, w->a, one_more(w->a, m, cap));
         w->taken++;
     }
-    enum status result = rc == SQLITE_DONE || rc == SQLITE_ROW ? ST_OK : queue_sql_error(d, "due", err);
+    enum status result = rc == SQLITE_ROW || rc == SQLITE_DONE ? ST_OK : queue_sql_error(d, "due", err);
+    sqlite3_reset(st);
+    return result;
+}
+
+/* The index alone says which are due: of those that are being worked on nothing else is read. */
+static enum status due_in_lane(struct queue_db *d, struct due *w, int lane, struct err *err)
+{
+    sqlite3_stmt *st;
+    TRY(queue_sql(d,
+                  "SELECT id FROM recipient WHERE state = 0 AND destination = ?1 AND lane = ?2"
+                  " AND next_attempt_at <= ?3 ORDER BY next_attempt_at",
+                  &st, err));
+    queue_bind_text(st, 1, w->destination);
+    sqlite3_bind_int(st, 2, lane);
+    sqlite3_bind_int64(st, 3, w->now);
+    int rc = SQLITE_DONE;
+    enum status result = ST_OK;
+    while (result == ST_OK && w->taken < w->limit && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        sqlite3_int64 id = sqlite3_column_int64(st, 0);
+        if (!w->skip || !w->skip(w->ctx, (uint64_t)id))
+            result = read_due(d, w, id, err);
+    }
+    if (result == ST_OK && rc != SQLITE_DONE && rc != SQLITE_ROW)
+        result = queue_sql_error(d, "due", err);
     sqlite3_reset(st);
     return result;
 }

@@ -13,7 +13,7 @@
 
 enum {
     DESTINATION_FIRST = 5,
-    DESTINATION_WINDOW = 200,  /* recipients read from the queue at once */
+    DESTINATION_WINDOW = 200,  /* recipients read from the queue at once, when half of those before are taken */
     DESTINATION_IDLE_MAX = 20, /* connections kept for later mail */
     DESTINATION_IDLE_MS = 5000,
     DESTINATION_ACTIVE_MAX = 10000

@@ -25,6 +25,7 @@ enum {
     EXPIRING_AT_ONCE = 50,
     LONGEST_SLEEP_MS = 60 * 1000,
     SWEEP_MS = 1000,        /* idle connections are looked at this often */
+    ROUND_MS = 2,           /* what comes within this is looked for together */
     BUSY_RETRY_SECONDS = 5, /* a deadline whose message is being sent is looked at again */
     SHRINK_PAGES = 2000
 };
@@ -309,6 +310,14 @@ static void sleep_until(struct relay *r, int64_t next_at, bool is_sweeping)
         drain(r->parts.wake_fd);
 }
 
+/* A message that comes wakes the feeder; while many come, one round of questions to the queue serves several. */
+static void wait_for_round(int64_t begun_ms)
+{
+    int64_t ms = begun_ms + ROUND_MS - clock_mono_ms();
+    if (ms > 0)
+        nanosleep(&(struct timespec){.tv_nsec = ms * 1000 * 1000}, NULL);
+}
+
 static bool is_stopping(struct relay *r)
 {
     pthread_mutex_lock(&r->lock);
@@ -321,20 +330,26 @@ static void *feeder(void *ctx)
 {
     struct relay *r = ctx;
     struct err err;
-    int64_t swept_ms = 0;
+    int64_t swept_ms = 0, expired_at = 0, next_deadline = 0;
     bool was_busy = true;
     while (!is_stopping(r)) {
-        int64_t now = clock_wall_ms() / 1000, next_due, next_deadline;
+        int64_t begun_ms = clock_mono_ms(), now = clock_wall_ms() / 1000, next_due;
         if (clock_mono_ms() - swept_ms >= SWEEP_MS) { /* before the queue is asked: it hears who rests */
             sweep(r);
             swept_ms = clock_mono_ms();
         }
-        expire(r, now, &next_deadline); /* before what is due is given out: what is being sent must wait */
+        /* Before what is due is given out: what is being sent must wait. */
+        if (now != expired_at || next_deadline <= now)
+            expire(r, now, &next_deadline);
+        else if (next_deadline > now + 1) /* deadlines are in seconds; one may have come since they were looked at */
+            next_deadline = now + 1;
+        expired_at = now;
         feed_all(r, now, &next_due);
         bool is_busy = map_count(r->destinations) > 0;
         if (!is_busy && was_busy && queue_shrink(r->parts.queue, SHRINK_PAGES, &err) != ST_OK)
             log_queue_error(&err);
         was_busy = is_busy;
+        wait_for_round(begun_ms);
         sleep_until(r, next_due < next_deadline ? next_due : next_deadline, is_busy);
     }
     return NULL;

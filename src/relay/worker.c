@@ -318,7 +318,10 @@ static void serve(struct relay *r, struct destination *d)
         e.parcel = destination_take(d);
         e.pushes = d->pushes;
         relay_make_ready(r, d); /* there may be room for another worker */
+        bool is_low = d->waiting + 1 == DESTINATION_WINDOW / 2;
         pthread_mutex_unlock(&r->lock);
+        if (is_low) /* the next window comes while there is work still: connections are not given up between them */
+            relay_wake(r);
         send_parcel(&e);
         pthread_mutex_lock(&r->lock);
         destination_done(d, &e.parcel);

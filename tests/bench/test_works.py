@@ -69,6 +69,7 @@ HONEST = [
     ("lmtp", "lmtp", ("--accounts", ACCOUNTS, "--connections", 3, "--count", 30), {"count": 30}),
     ("submission", "submissions", ("--tls", "--accounts", ACCOUNTS, "--connections", 3, "--count", 12), {"count": 12}),
     ("submission", "submission", ("--starttls", "--accounts", ACCOUNTS, "--count", 4, "--resume"), {"count": 4}),
+    ("submission", "submission", ("--per-connection", 3, "--accounts", ACCOUNTS, "--connections", 2, "--count", 11), {"count": 11}),
     ("verify", "imap", ("--mailbox", "Big", "--accounts", ACCOUNTS, "--expect", BIG * ACCOUNTS, "--sample", 7), {"sampled": 7 * ACCOUNTS}),
     ("login", "imaps", ("--tls", "--accounts", ACCOUNTS, "--connections", 3, "--count", 12), {"count": 12}),
     ("login", "imap", ("--starttls", "--count", 4), {"count": 4}),
