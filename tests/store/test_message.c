@@ -94,6 +94,60 @@ static void flags_touch_only_what_changes(void **state)
     assert_sound(f->account);
 }
 
+/* The view that follows flag changes is the one that the rows give. */
+static void flags_followed_are_flags_stored(void **state)
+{
+    struct fixture *f = *state;
+    enum { MESSAGES = 600 }; /* more than two chunks of a view */
+    static const struct {
+        uint32_t first, last;
+        enum flag_change how;
+        uint64_t flags;
+        bool is_last; /* of its transaction */
+    } changes[] = {
+        {250, 260, FLAGS_ADD, FLAG_FLAGGED, true},
+        {1, UINT32_MAX, FLAGS_ADD, FLAG_SEEN, true},
+        {255, 520, FLAGS_REMOVE, FLAG_SEEN, false},
+        {530, 530, FLAGS_SET, FLAG_DELETED, true},
+        {400, 410, FLAGS_SET, FLAG_DRAFT, false},
+        {1, 405, FLAGS_ADD, FLAG_ANSWERED, true},
+        {600, UINT32_MAX, FLAGS_REMOVE, ~(uint64_t)0, true},
+    };
+    struct txn *t = begin(f, TXN_WRITE);
+    for (uint32_t i = 0; i < MESSAGES; i++) {
+        struct content c;
+        uint32_t uid;
+        content_prepare(&f->arena, SPAN("Subject: x\r\n\r\nhello\r\n"), &c);
+        MUST(message_add(t, f->inbox, &c, i % 3 ? FLAG_SEEN : FLAG_FLAGGED, (struct mail_date){0}, &uid, &err));
+    }
+    MUST(store_commit(&t, &err));
+    AUTO(view) loaded = NULL;
+    AUTO(view) stored = NULL;
+    MUST(view_get(f->account, f->inbox, &loaded, &err));
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        if (!t)
+            t = begin(f, TXN_FLAGS);
+        MUST(message_change_flags(t, f->inbox, set_of(&f->arena, changes[i].first, changes[i].last), changes[i].how,
+                                  changes[i].flags, &err));
+        if (changes[i].is_last)
+            MUST(store_commit(&t, &err));
+    }
+    AUTO(view) followed = view_peek(f->account, f->inbox);
+    assert_non_null(followed);
+    fixture_reopen(f, 0);
+    MUST(view_get(f->account, f->inbox, &stored, &err));
+    assert_int_equal(view_modseq(followed), view_modseq(stored));
+    assert_int_equal(view_count(followed), MESSAGES);
+    assert_int_equal(view_count(stored), MESSAGES);
+    for (uint32_t seq = 1; seq <= MESSAGES; seq++) {
+        const struct view_message *x = view_message(followed, seq), *y = view_message(stored, seq);
+        if (x->uid != y->uid || x->flags != y->flags || x->modseq != y->modseq || x->content != y->content ||
+            x->size != y->size)
+            fail_msg("message %u differs", seq);
+    }
+    assert_sound(f->account);
+}
+
 static void copy_shares_content(void **state)
 {
     struct fixture *f = *state;
@@ -368,6 +422,7 @@ int main(void)
         TEST(add_counts),
         TEST(rolled_back_adds_leave_nothing),
         TEST(flags_touch_only_what_changes),
+        TEST(flags_followed_are_flags_stored),
         TEST(copy_shares_content),
         TEST(copy_within_one_mailbox),
         TEST(move_and_expunge),
