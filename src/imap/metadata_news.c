@@ -38,12 +38,12 @@ struct metadata_watch {
 /* ---- watching --------------------------------------------------------------------------------------------------- */
 
 /* The hub's call, on the thread that committed. */
-static void changed(struct watcher *w)
+static void changed(struct watcher *w, struct pokes *wake)
 {
     struct watched *watched = (struct watched *)((char *)w - offsetof(struct watched, watcher));
     watched->is_changed = true;
     if (watched->im->is_idling)
-        session_poke(watched->im->session);
+        session_poke_with(wake, watched->im->session);
 }
 
 static struct watched *find(const struct imap *im, const struct account *a)

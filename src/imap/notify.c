@@ -235,14 +235,14 @@ enum status imap_notify_read(struct imap_notify *n, const struct notify_owner *o
  */
 
 /* The hub's call, on the thread that committed. */
-static void account_changed(struct watcher *w)
+static void account_changed(struct watcher *w, struct pokes *wake)
 {
     struct notify_owner *o = (struct notify_owner *)((char *)w - offsetof(struct notify_owner, watcher));
     o->is_changed = true;
     if (o->notify->is_over)
         return;
     o->notify->has_news = true;
-    session_poke(o->notify->im->session);
+    session_poke_with(wake, o->notify->im->session);
 }
 
 /* Takes the reference over. Nothing is known of the owner's mailboxes yet. */

@@ -18,12 +18,12 @@
 enum { RECENT_RANGES_MAX = 1000 }; /* of a session; more only if several sessions share the new messages of weeks */
 
 /* The hub's call, on the thread that committed. */
-static void news_arrived(struct watcher *w)
+static void news_arrived(struct watcher *w, struct pokes *wake)
 {
     struct imap *im = (struct imap *)((char *)w - offsetof(struct imap, watcher));
     im->has_news = true;
     if (im->is_idling)
-        session_poke(im->session);
+        session_poke_with(wake, im->session);
 }
 
 void imap_deselect(struct imap *im)

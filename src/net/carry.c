@@ -208,7 +208,7 @@ static enum park come_back(struct session *s)
     s->is_readable = true;
     s->is_returned = true;
     s->phase = PHASE_OPEN;
-    return w->is_loop ? PARK_YIELD : PARK_NONE; /* a protocol may block */
+    return w->is_loop || w->is_in_crowd ? PARK_YIELD : PARK_NONE; /* a protocol may block */
 }
 
 enum park carry_advance(struct session *s)

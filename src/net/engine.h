@@ -223,6 +223,7 @@ void session_leave_hold(struct session *s); /* no limiter counts it any more */
 
 /* run.c */
 void session_signal(struct session *s, uint32_t bits);
+void session_signal_with(struct pokes *crowd, struct session *s, uint32_t bits); /* one that carries: by pokes_send() */
 void session_signal_here(struct session *s, uint32_t bits); /* on the loop's thread: may run it at once */
 void session_run(struct job *job, struct worker *w);
 void session_absorb(struct session *s);

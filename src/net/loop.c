@@ -4,7 +4,8 @@
  * One turn: bury the dead (no batch of events is open now, so no event can still point to them), start workers where
  * they are short, wake sessions whose deadline has passed, queue the tasks that are due; then wait in epoll_wait for at
  * most the time until the next of these; then hand every event of the batch to its session as a bit. The one session it
- * may run itself is one that only carries bytes, when that is all there is to do (session_signal_here).
+ * may run itself is one that only carries bytes, when that is all there is to do (session_signal_here); several of them
+ * in one batch are a crowd (pool_add_crowd).
  *
  * Other threads reach the loop through what they leave (graveyard, timers, stop request) and one eventfd; however many
  * wake it at once, it is written once.
@@ -124,15 +125,23 @@ static void source_ready(struct server *sv, struct source *src)
     }
 }
 
-static void dispatch(struct server *sv, const struct epoll_event *ev, void (*signal)(struct session *s, uint32_t bits))
+static void session_ready(struct session *s, uint32_t bits, struct pokes *crowd, bool is_last)
+{
+    if (is_last && crowd->count == 0)
+        session_signal_here(s, bits);
+    else
+        session_signal_with(crowd, s, bits);
+}
+
+static void dispatch(struct server *sv, const struct epoll_event *ev, struct pokes *crowd, bool is_last)
 {
     char *p = ev->data.ptr;
     switch ((uintptr_t)p & TAG_MASK) {
     case TAG_SESSION:
-        signal((struct session *)(void *)p, BIT_READY);
+        session_ready((struct session *)(void *)p, BIT_READY, crowd, is_last);
         break;
     case TAG_SECOND:
-        signal((struct session *)(void *)(p - TAG_SECOND), BIT_SECOND_READY);
+        session_ready((struct session *)(void *)(p - TAG_SECOND), BIT_SECOND_READY, crowd, is_last);
         break;
     default:
         source_ready(sv, (struct source *)(void *)(p - TAG_SOURCE));
@@ -173,7 +182,9 @@ enum status server_run(struct server *sv, struct err *err)
         int n = epoll_wait(sv->epoll_fd, events, BATCH, wait_ms > INT32_MAX ? INT32_MAX : (int)wait_ms);
         if (n < 0 && errno != EINTR)
             return err_errno(err, "epoll_wait");
+        struct pokes crowd = {0};
         for (int i = 0; i < n; i++)
-            dispatch(sv, &events[i], i == n - 1 ? session_signal_here : session_signal);
+            dispatch(sv, &events[i], &crowd, i == n - 1);
+        pokes_send(&crowd);
     }
 }

@@ -44,6 +44,45 @@ void session_signal(struct session *s, uint32_t bits)
         pool_add(s->server->pool, &s->job);
 }
 
+/* Claimed sessions are ours until they are queued: nobody runs them, so they cannot end. */
+static void queue_crowd(struct pokes *crowd)
+{
+    if (crowd->count > 1)
+        pool_add_crowd(crowd->first->server->pool, &crowd->first->job, &crowd->last->job, crowd->count);
+    else if (crowd->count)
+        pool_add(crowd->first->server->pool, &crowd->first->job);
+    *crowd = (struct pokes){0};
+}
+
+/* The session is claimed. */
+static void collect(struct pokes *crowd, struct session *s)
+{
+    s->job.next = NULL;
+    if (crowd->last)
+        crowd->last->job.next = &s->job;
+    else
+        crowd->first = s;
+    crowd->last = s;
+    crowd->count++;
+    crowd->send = queue_crowd;
+}
+
+void session_poke_with(struct pokes *pokes, struct session *s)
+{
+    if (claim(s, BIT_POKED))
+        collect(pokes, s);
+}
+
+void session_signal_with(struct pokes *crowd, struct session *s, uint32_t bits)
+{
+    if (!claim(s, bits))
+        return;
+    if (s->phase == PHASE_CARRY)
+        collect(crowd, s);
+    else
+        pool_add(s->server->pool, &s->job);
+}
+
 /*
  * Carrying never blocks, and for a few bytes another thread costs more than the work. So the loop does it where nobody
  * waits for it: the last of a batch of events, and no job in the queue. With much to do the batches are large, and the

@@ -130,3 +130,16 @@ void session_log_begin(const struct session *s, struct log_line *l, enum log_lev
 /* Something happened: poke() will be called soon. Never blocks. The session must not have been freed: whoever pokes is
  * unregistered (hub_unwatch) in the protocol's free(). */
 void session_poke(struct session *s);
+/* The same for many that one event wakes: collected first, which is quick, then sent together. `pokes` begins as {0}; what
+ * has been collected must be sent. All of one server. */
+struct pokes {
+    struct session *first, *last;
+    uint32_t count;
+    void (*send)(struct pokes *pokes); /* session_poke_with()'s: those who only hand it on need nothing of this floor */
+};
+void session_poke_with(struct pokes *pokes, struct session *s);
+static inline void pokes_send(struct pokes *pokes)
+{
+    if (pokes->send)
+        pokes->send(pokes);
+}

@@ -5,6 +5,9 @@
  * only that the processors are busy, unless it waits for long: then the workers are blocked (fdatasync, another role),
  * and one more thread is started each millisecond until nothing waits. Threads that found nothing to do for ten seconds
  * end.
+ *
+ * A crowd (a thousand sessions that one message wakes) has a queue of its own, since there the number of waiting jobs
+ * says nothing: it is worked off by at_once workers.
  */
 #include "net/worker.h"
 #include <pthread.h>
@@ -41,7 +44,10 @@ struct pool {
     pthread_mutex_t lock;
     pthread_cond_t has_work, has_exited;
     struct job *head, **tail;
-    _Atomic uint32_t waiting;
+    struct job *crowd, **crowd_tail;
+    uint32_t crowd_waiting, crowd_running;
+    bool is_crowds_turn;
+    _Atomic uint32_t waiting;           /* in both queues */
     uint32_t count, idle, max, at_once; /* idle: run no job: asleep, on the way to a job, or just begun */
     uint32_t sleeping;                  /* wait for has_work */
     bool is_stopping, has_asked;
@@ -63,6 +69,7 @@ struct pool *pool_new(uint32_t workers_max, void (*wake)(void *ctx), void *ctx)
     pthread_cond_init(&p->has_exited, &attr);
     pthread_condattr_destroy(&attr);
     p->tail = &p->head;
+    p->crowd_tail = &p->crowd;
     p->max = workers_max;
     cpu_set_t processors; /* asked of the kernel: sysconf() would read /sys, which a confined role cannot */
     bool is_known = sched_getaffinity(0, sizeof processors, &processors) == 0;
@@ -84,6 +91,16 @@ uint32_t pool_waiting(const struct pool *p)
     return atomic_load_explicit(&p->waiting, memory_order_relaxed);
 }
 
+static bool can_take_crowd(const struct pool *p)
+{
+    return p->crowd && p->crowd_running < p->at_once;
+}
+
+static bool can_take(const struct pool *p)
+{
+    return p->head || can_take_crowd(p);
+}
+
 /*
  * One sleeper is woken at a time, and wakes the next when it has got up and found more than it takes itself. So a burst
  * of short jobs is done by the few workers that the processors really run, without a switch for each job; where jobs
@@ -92,10 +109,47 @@ uint32_t pool_waiting(const struct pool *p)
  */
 static bool must_wake_one(struct pool *p)
 {
-    if (!p->head || p->sleeping == 0 || p->is_waking)
+    if (!can_take(p) || p->sleeping == 0 || p->is_waking)
         return false;
     p->is_waking = true;
     return true;
+}
+
+/* Workers that what waits could have at once. */
+static uint32_t wanted(const struct pool *p)
+{
+    uint32_t room = can_take_crowd(p) ? p->at_once - p->crowd_running : 0;
+    return pool_waiting(p) - p->crowd_waiting + (p->crowd_waiting < room ? p->crowd_waiting : room);
+}
+
+static bool is_short_of_workers(const struct pool *p)
+{
+    return !p->is_stopping && wanted(p) > p->idle && p->count < p->max;
+}
+
+/* True where the loop must be woken to start workers. */
+static bool must_ask(struct pool *p)
+{
+    if (p->has_asked || !is_short_of_workers(p))
+        return false;
+    p->has_asked = true;
+    return true;
+}
+
+void pool_add_crowd(struct pool *p, struct job *first, struct job *last, uint32_t count)
+{
+    pthread_mutex_lock(&p->lock);
+    last->next = NULL;
+    *p->crowd_tail = first;
+    p->crowd_tail = &last->next;
+    p->crowd_waiting += count;
+    atomic_fetch_add_explicit(&p->waiting, count, memory_order_relaxed);
+    bool has_to_ask = must_ask(p), must_wake = must_wake_one(p);
+    pthread_mutex_unlock(&p->lock);
+    if (must_wake)
+        pthread_cond_signal(&p->has_work);
+    if (has_to_ask)
+        p->wake(p->ctx);
 }
 
 void pool_add(struct pool *p, struct job *job)
@@ -104,16 +158,12 @@ void pool_add(struct pool *p, struct job *job)
     job->next = NULL;
     *p->tail = job;
     p->tail = &job->next;
-    uint32_t waiting = atomic_load_explicit(&p->waiting, memory_order_relaxed) + 1;
-    atomic_store_explicit(&p->waiting, waiting, memory_order_relaxed);
-    bool must_ask = waiting > p->idle && p->count < p->max && !p->has_asked;
-    if (must_ask)
-        p->has_asked = true;
-    bool must_wake = must_wake_one(p);
+    atomic_fetch_add_explicit(&p->waiting, 1, memory_order_relaxed);
+    bool has_to_ask = must_ask(p), must_wake = must_wake_one(p);
     pthread_mutex_unlock(&p->lock);
     if (must_wake) /* not under the lock, which the woken worker needs at once */
         pthread_cond_signal(&p->has_work);
-    if (must_ask)
+    if (has_to_ask)
         p->wake(p->ctx);
 }
 
@@ -133,10 +183,21 @@ void worker_reserve_input(struct worker *w, size_t n)
     w->in = mem_resize(w->in, w->in_cap);
 }
 
+/* The first of a queue; the queue is not empty. */
+static struct job *take(struct pool *p, struct job **head, struct job ***tail)
+{
+    struct job *job = *head;
+    *head = job->next;
+    if (!*head)
+        *tail = head;
+    atomic_fetch_sub_explicit(&p->waiting, 1, memory_order_relaxed);
+    return job;
+}
+
 /* Waits for a job, with the lock held. NULL: the thread ends. */
 static struct job *next_job(struct pool *p, struct worker *w)
 {
-    while (!p->head && !p->is_stopping) {
+    while (!can_take(p) && !p->is_stopping) {
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += IDLE_SECONDS;
@@ -144,7 +205,7 @@ static struct job *next_job(struct pool *p, struct worker *w)
         int failed = pthread_cond_timedwait(&p->has_work, &p->lock, &until);
         p->sleeping--;
         p->is_waking = false; /* also where it was meant for another: then one more is woken than needed */
-        if (!failed || p->head)
+        if (!failed || can_take(p))
             continue;
         if (p->idle > IDLE_KEPT)
             return NULL;
@@ -152,11 +213,13 @@ static struct job *next_job(struct pool *p, struct worker *w)
     }
     if (p->is_stopping)
         return NULL;
-    struct job *job = p->head;
-    p->head = job->next;
-    if (!p->head)
-        p->tail = &p->head;
-    atomic_fetch_sub_explicit(&p->waiting, 1, memory_order_relaxed);
+    w->is_in_crowd = can_take_crowd(p) && (p->is_crowds_turn || !p->head);
+    p->is_crowds_turn = !w->is_in_crowd;
+    struct job *job = w->is_in_crowd ? take(p, &p->crowd, &p->crowd_tail) : take(p, &p->head, &p->tail);
+    if (w->is_in_crowd) {
+        p->crowd_waiting--;
+        p->crowd_running++;
+    }
     return job;
 }
 
@@ -178,6 +241,7 @@ static void *worker_main(void *arg)
             worker_drop_buffers(w);
         pthread_mutex_lock(&p->lock);
         p->idle++;
+        p->crowd_running -= w->is_in_crowd;
     }
     worker_drop_buffers(w);
     p->idle--;
@@ -222,11 +286,6 @@ static void join_exited(struct worker *w)
         free(w);
         w = next;
     }
-}
-
-static bool is_short_of_workers(const struct pool *p)
-{
-    return !p->is_stopping && pool_waiting(p) > p->idle && p->count < p->max;
 }
 
 int64_t pool_grow(struct pool *p, int64_t now_ms)

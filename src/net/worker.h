@@ -24,7 +24,8 @@ struct worker {
     struct pool *pool;
     struct worker *next_exited;
     pthread_t thread;
-    bool is_loop; /* no thread of the pool: the loop, which may do what does not block and is short */
+    bool is_loop;     /* no thread of the pool: the loop, which may do what does not block and is short */
+    bool is_in_crowd; /* this job came with many (pool_add_crowd) */
     /* the running session's unread input: in[in_at..in_len) */
     char *in;
     size_t in_at, in_len, in_cap;
@@ -39,6 +40,12 @@ void pool_stop(struct pool *p);
 void pool_free(struct pool **p);
 void pool_set_max(struct pool *p, uint32_t workers_max);
 void pool_add(struct pool *p, struct job *job);
+/*
+ * Many jobs that one event has made, linked by next: first..last. They are short and mostly do not block. A worker
+ * woken, and soon started, for each of them would cost more than their work, so no more workers are in a crowd at once
+ * than twice the processors. A crowd and the other jobs take turns.
+ */
+void pool_add_crowd(struct pool *p, struct job *first, struct job *last, uint32_t count);
 /* On the loop thread: starts threads where jobs wait for one, collects those that ended. Returns when to call again
  * (INT64_MAX: when woken). */
 int64_t pool_grow(struct pool *p, int64_t now_ms);

@@ -49,9 +49,11 @@ void hub_unwatch(struct watcher *w)
 
 void hub_poke(struct hub *h, mailbox_id mailbox)
 {
+    struct pokes wake = {0};
     pthread_mutex_lock(&h->lock);
     for (struct watcher *w = h->first; w; w = w->next)
         if (w->mailbox == mailbox)
-            w->poke(w);
+            w->poke(w, &wake);
     pthread_mutex_unlock(&h->lock);
+    pokes_send(&wake);
 }

@@ -2,14 +2,16 @@
  * hub.h - who wants to be told when a mailbox changes.
  *
  * A watcher is embedded in its owner's struct. poke() is called after a commit, by the committing thread, with no lock
- * of the account held but the hub's own: it must only set a flag and wake its owner (session_poke), never call into the
- * store. After hub_unwatch() returns poke() is not running and will not be called again.
+ * of the account held but the hub's own: it must only set a flag and have its owner woken (session_poke_with; all who
+ * watch are woken together), never call into the store. After hub_unwatch() returns poke() is not running and will not
+ * be called again.
  */
 #pragma once
+#include "net/session.h"
 #include "store/store.h"
 
 struct watcher {
-    void (*poke)(struct watcher *w);
+    void (*poke)(struct watcher *w, struct pokes *wake);
     /* private to the hub: */
     struct account *account;
     mailbox_id mailbox;

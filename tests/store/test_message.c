@@ -379,8 +379,9 @@ struct counting {
     int pokes;
 };
 
-static void count_poke(struct watcher *w)
+static void count_poke(struct watcher *w, struct pokes *wake)
 {
+    (void)wake;
     ((struct counting *)w)->pokes++;
 }
 

@@ -105,13 +105,14 @@ static void what_has_changed(void **state)
     assert_int_equal(changes(f, 7, removed, 3, &looks), 20);
 }
 
-static void count_poke(struct watcher *w);
+static void count_poke(struct watcher *w, struct pokes *wake);
 static struct {
     struct watcher watcher;
     int pokes;
 } watched = {.watcher.poke = count_poke};
-static void count_poke(struct watcher *w)
+static void count_poke(struct watcher *w, struct pokes *wake)
 {
+    (void)wake;
     (void)w;
     watched.pokes++;
 }
