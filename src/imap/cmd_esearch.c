@@ -9,6 +9,7 @@
 #include "imap/context.h"
 #include "imap/place.h"
 #include "imap/search_filter.h"
+#include "imap/search_index.h"
 #include "imap/search_run.h"
 #include "imap/search_source.h"
 #include "base/banned.h"
@@ -27,7 +28,9 @@ struct esearch_job {
     struct search_run run;
     struct arena arena; /* of the program for this mailbox */
     uint64_t before;    /* messages in the mailboxes that are done */
+    struct search_index_memory index;
     struct search_reply reply;
+    struct search_filters *filters;
     struct span text; /* the arguments behind the mailboxes */
     struct imap_context *context;
     const char *refused;
@@ -35,6 +38,8 @@ struct esearch_job {
 
 static void end_mailbox(struct esearch_job *job)
 {
+    if (job->is_searching)
+        search_index_remember(&job->run.matcher, &job->index);
     search_run_free(&job->run);
     job->run = (struct search_run){0};
     view_free(&job->view);
@@ -46,6 +51,7 @@ static void release(struct imap_call *call)
 {
     struct esearch_job *job = call->work;
     end_mailbox(job);
+    search_index_memory_free(&job->index);
     search_sources_free(&job->sources);
     imap_context_free(&job->context);
     strbuf_free(&job->reply.text);
@@ -79,14 +85,15 @@ static enum status begin_mailbox(struct imap *im, struct imap_call *call, struct
     else
         TRY(view_get_for(s->owner, imap_reader(im, s->owner), s->id, &job->view, err));
     in.view = s->is_selected ? im->view : job->view;
-    struct search_last last = {view_count(in.view), view_last_uid(in.view), search_filters_new(im, &job->arena),
-                               im->comparator};
+    struct search_last last = {view_count(in.view), view_last_uid(in.view), job->filters, im->comparator};
     TRY(parse(call, job->text, &job->arena, s->is_selected ? call->args.saved : NULL, last, &job->run.program, err));
     job->run.arena = &job->arena;
     job->run.before = job->before;
     job->run.total = job->sources.messages;
     job->is_searching = true;
-    return search_run_begin(in, call, &job->run, err);
+    TRY(search_run_begin(in, call, &job->run, err));
+    search_index_recall(&job->run.matcher, &job->index);
+    return ST_OK;
 }
 
 /* RFC 7377 §2.1: of a mailbox in which nothing is found nothing is told, whatever was asked for. */
@@ -192,7 +199,8 @@ enum status cmd_esearch(struct imap *im, struct imap_call *call, struct err *err
     TRY(args_sp(&call->args, err));
     TRY(read_sources(call, &wanted, err));
     job->text = call->args.rest;
-    struct search_last last = {0, 0, search_filters_new(im, &call->arena), im->comparator};
+    job->filters = search_filters_new(im, &call->arena);
+    struct search_last last = {0, 0, job->filters, im->comparator};
     enum status st = parse(call, job->text, &call->arena, call->args.saved, last, &program, err);
     search_explain(call, st, last.filters);
     if (st != ST_SYNTAX)

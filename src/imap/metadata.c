@@ -236,6 +236,7 @@ enum status imap_metadata_set(struct imap *im, struct imap_call *call, struct tx
 {
     struct metadata_key key = {on->mailbox ? on->mailbox->id : 0, e->is_private, e->path};
     bool is_too_many;
+    (void)im;
     if (e->has_value && e->value.len > METADATA_VALUE_MAX) {
         call->no_code = imap_metadata_maxsize;
         return err_set(err, ST_LIMIT, "a value has at most %d octets", METADATA_VALUE_MAX);
@@ -245,7 +246,7 @@ enum status imap_metadata_set(struct imap *im, struct imap_call *call, struct tx
     if (on->mailbox && find_elsewhere(on, e->is_private, e->path))
         return set_special_use(call, txn, on, &key, e, err);
     if (!on->mailbox && e->has_value)
-        TRY(search_filter_check(im, e->path, e->value, err));
+        TRY(search_filter_check(e->path, e->value, err));
     enum status st = metadata_set(txn, &key, e->has_value ? &e->value : NULL, &is_too_many, err);
     if (is_too_many)
         call->no_code = "METADATA TOOMANY";

@@ -8,10 +8,23 @@
 
 static const struct span values = SPAN_INIT("/filters/values/");
 
+/* What has been read stays for the command: a program that is read once more, for the next mailbox, is the same. */
+struct known {
+    struct known *next;
+    struct span name, value;
+};
+
+struct session_filters {
+    struct search_filters filters;
+    const struct imap *im;
+    struct arena *arena;
+    struct known *known;
+};
+
 /* The entry's name has small letters (RFC 5464 §3.2: they are compared without case). */
-static enum status find(const void *context, struct arena *a, struct span name, struct span *value, struct err *err)
+static enum status read_value(const struct imap *im, struct arena *a, struct span name, struct span *value,
+                              struct err *err)
 {
-    const struct imap *im = context;
     bool has;
     AUTO_STRBUF path = STRBUF_INIT;
     AUTO(txn) txn = NULL;
@@ -24,11 +37,27 @@ static enum status find(const void *context, struct arena *a, struct span name, 
     return has ? ST_OK : err_set(err, ST_NOTFOUND, "there is no such filter");
 }
 
+static enum status find(void *context, struct span name, struct span *value, struct err *err)
+{
+    struct session_filters *f = context;
+    struct known *k = f->known;
+    while (k && !span_ieq(k->name, name))
+        k = k->next;
+    if (!k) {
+        TRY(read_value(f->im, f->arena, name, value, err));
+        k = arena_alloc(f->arena, sizeof *k);
+        *k = (struct known){f->known, arena_copy(f->arena, name), *value};
+        f->known = k;
+    }
+    *value = k->value;
+    return ST_OK;
+}
+
 struct search_filters *search_filters_new(const struct imap *im, struct arena *a)
 {
-    struct search_filters *f = arena_alloc(a, sizeof *f);
-    *f = (struct search_filters){.find = find, .context = im};
-    return f;
+    struct session_filters *f = arena_alloc(a, sizeof *f);
+    *f = (struct session_filters){.filters = {.find = find, .context = f}, .im = im, .arena = a};
+    return &f->filters;
 }
 
 void search_explain(struct imap_call *call, enum status st, const struct search_filters *filters)
@@ -41,19 +70,19 @@ void search_explain(struct imap_call *call, enum status st, const struct search_
 }
 
 /* Filters within it may come later, so that they are looked for when it is used. */
-static enum status any(const void *context, struct arena *a, struct span name, struct span *value, struct err *err)
+static enum status any(void *context, struct span name, struct span *value, struct err *err)
 {
-    (void)context, (void)a, (void)name, (void)err;
+    (void)context, (void)name, (void)err;
     *value = SPAN("ALL");
     return ST_OK;
 }
 
-enum status search_filter_check(const struct imap *im, struct span path, struct span value, struct err *err)
+enum status search_filter_check(struct span path, struct span value, struct err *err)
 {
     AUTO_ARENA a = ARENA_INIT;
     struct imap_args args;
     struct search_args program;
-    struct search_filters filters = {.find = any, .context = im};
+    struct search_filters filters = {.find = any};
     if (!span_starts(path, values))
         return ST_OK;
     args_init(&args, &a, value);

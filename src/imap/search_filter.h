@@ -8,9 +8,9 @@
 #include "imap/session.h"
 #include "text/imap_search_args.h"
 
-/* What FILTER finds for this session; in the arena. */
+/* What FILTER finds for this session; in the arena, with the values it has found. */
 struct search_filters *search_filters_new(const struct imap *im, struct arena *a);
 /* The call's no_code for a program that could not be read: BADCHARSET, UNDEFINED-FILTER. */
 void search_explain(struct imap_call *call, enum status st, const struct search_filters *filters);
 /* Whether the value of an entry is what a filter may be (§3.2: a full search program); other entries are. ST_DENIED. */
-enum status search_filter_check(const struct imap *im, struct span path, struct span value, struct err *err);
+enum status search_filter_check(struct span path, struct span value, struct err *err);

@@ -82,3 +82,34 @@ enum index_verdict search_index_verdict(struct search_matcher *s, const struct s
     s->unknown += v == INDEX_UNKNOWN;
     return v;
 }
+
+/* ---- several mailboxes ---------------------------------------------------------------------------------------------
+ */
+
+void search_index_remember(struct search_matcher *s, struct search_index_memory *m)
+{
+    search_index_memory_free(m);
+    *m = (struct search_index_memory){s->in.owner, s->index, s->read_in_all};
+    s->index = NULL;
+}
+
+void search_index_recall(struct search_matcher *s, struct search_index_memory *m)
+{
+    if (m->owner != s->in.owner)
+        return;
+    s->read_in_all = m->read_in_all; /* many small mailboxes are worth asking, too */
+    s->index = m->answer;
+    m->answer = NULL;
+    if (!s->index)
+        return;
+    struct index_question *list = arena_array(s->program_arena, SEARCH_TEXTS_MAX, sizeof *list);
+    size_t count = 0;
+    s->was_asked = true;
+    collect(s, s->root, list, &count); /* the same program: the same numbers */
+}
+
+void search_index_memory_free(struct search_index_memory *m)
+{
+    index_answer_free(&m->answer);
+    m->owner = NULL;
+}

@@ -30,7 +30,7 @@ enum notify_which {
     NOTIFY_INBOXES,
     NOTIFY_PERSONAL,
     NOTIFY_SUBSCRIBED,
-    NOTIFY_SUBTREE,  /* of names */
+    NOTIFY_SUBTREE,     /* of names */
     NOTIFY_MAILBOXES,   /* names */
     NOTIFY_SUBTREE_ONE, /* of names, one level; only where mailboxes are searched (RFC 7377 §2.2) */
 };

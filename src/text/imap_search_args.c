@@ -381,9 +381,7 @@ static enum status filter_key(struct reader *r, struct search_key **out, struct 
     TRY(filter_name(r, &name, err));
     if (is_open(r, name) || r->open_count == SEARCH_FILTERS_DEEP || ++r->filters > SEARCH_FILTERS_MAX)
         return undefined(r, name, "filters refer to themselves, or too deep", err);
-    enum status st = r->last.filters
-                         ? r->last.filters->find(r->last.filters->context, r->args->arena, name, &value, err)
-                         : ST_NOTFOUND;
+    enum status st = r->last.filters ? r->last.filters->find(r->last.filters->context, name, &value, err) : ST_NOTFOUND;
     if (st == ST_NOTFOUND)
         return undefined(r, name, "there is no such filter", err);
     TRY(st);

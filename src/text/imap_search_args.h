@@ -84,9 +84,9 @@ enum {
     SEARCH_FILTERS_MAX = 100, /* uses in one command */
 };
 struct search_filters {
-    /* The program of this name, in the arena; ST_NOTFOUND. */
-    enum status (*find)(const void *context, struct arena *a, struct span name, struct span *value, struct err *err);
-    const void *context;
+    /* The program of this name, which stays as long as what is read; ST_NOTFOUND. */
+    enum status (*find)(void *context, struct span name, struct span *value, struct err *err);
+    void *context;
     struct span undefined;   /* the filter for which reading has failed with ST_NOTFOUND, in the arena */
     bool is_charset_refused; /* FILTER stands beside a CHARSET that is not UTF-8: ST_SYNTAX */
 };
