@@ -253,6 +253,31 @@ static void assert_same_answers(struct setting *t, const char *comparator, const
                  strbuf_cstr(&got));
 }
 
+static unsigned found_by(struct setting *t, const char *how, const struct strbuf *needle, const char *mailbox)
+{
+    AUTO_STRBUF command = STRBUF_INIT;
+    strbuf_addf(&command, "e %s RETURN (COUNT) CHARSET UTF-8 TEXT {%zu+}\r\n%.*s\r\n", how, needle->len,
+                SPAN_ARG(strbuf_span(needle)));
+    fake_take(t->s);
+    fake_send(t->s, strbuf_span(&command));
+    const char *line = strstr(fake_take(t->s), mailbox), *count = line ? strstr(line, "COUNT ") : NULL;
+    return count ? (unsigned)strtoul(count + 6, NULL, 10) : 0;
+}
+
+/* The answer of the index serves all mailboxes of an account that an ESEARCH looks into (RFC 7377). */
+static void everywhere(struct setting *t)
+{
+    fake_send(t->s, SPAN("e CREATE copies\r\ne UID COPY 1:* copies\r\n"));
+    unsigned all = 0;
+    for (size_t i = 0; i < NEEDLES; i++) {
+        unsigned wanted = found_by(t, "UID SEARCH", &t->needles[i], "ESEARCH");
+        all += wanted;
+        assert_int_equal(found_by(t, "ESEARCH IN (personal)", &t->needles[i], "MAILBOX \"INBOX\""), wanted);
+        assert_int_equal(found_by(t, "ESEARCH IN (personal)", &t->needles[i], "MAILBOX \"copies\""), wanted);
+    }
+    assert_true(all > 0);
+}
+
 static void at_every_stage(void **state)
 {
     (void)state;
@@ -306,6 +331,7 @@ static void at_every_stage(void **state)
     assert_same_answers(&t, "i;octet", like, &fuzzy); /* FUZZY has its own ways */
     assert_same_answers(&t, "i;octet", exact, &octets);
     assert_same_answers(&t, "i;ascii-casemap", exact, &ascii);
+    everywhere(&t);
     assert_index_sound(&t);
     end(&t);
 }
