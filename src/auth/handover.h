@@ -21,6 +21,7 @@ enum {
 struct gate_app {
     const char *hostname;
     _Atomic bool is_loopback_plaintext_allowed;
+    _Atomic bool is_scram_hidden, is_binding_offered; /* SCRAM is not in the lists; with channel binding, too */
     struct vault_client *vault;
     int mail_channel; /* to mail's hand-over service */
     _Atomic uint64_t message_size_max;
@@ -30,29 +31,32 @@ struct gate_app {
  */
 bool gate_may_login(const struct session *s);
 
+/* What the client's connection is bound by (RFC 9266); false: it is not, or binding is not on offer. */
+static inline bool gate_binding(const struct session *s, uint8_t binding[SESSION_EXPORTER_BYTES])
+{
+    const struct gate_app *app = session_app(s);
+    return app->is_binding_offered && session_tls_exporter(s, binding);
+}
+
 /* " AUTH=PLAIN AUTH=LOGIN …": all mechanisms on offer, `before` in front of each. */
 static inline void gate_write_mechanisms(const struct session *s, const char *before, struct strbuf *out)
 {
     static const char *const names[] = {"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"};
+    const struct gate_app *app = session_app(s);
     uint8_t binding[SESSION_EXPORTER_BYTES];
-    size_t count = session_tls_exporter(s, binding) ? 4 : 3;
+    size_t count = app->is_scram_hidden ? 2 : gate_binding(s, binding) ? 4 : 3;
     for (size_t i = 0; i < count; i++)
         strbuf_addf(out, "%s%s", before, names[i]);
 }
 
-/* vault_sasl_start() with what the vault must know of this session. The mechanism becomes one of the peer's facts. */
-static inline enum sasl_result gate_sasl_start(struct session *s, struct vault_client *vault, struct span mechanism,
-                                               struct span initial, struct sasl_exchange **x, struct strbuf *challenge,
-                                               uint8_t ticket[VAULT_TICKET_BYTES], struct err *err)
+/* vault_sasl_start() with what the vault must know of this session. */
+static inline enum sasl_result gate_sasl_start(const struct session *s, struct vault_client *vault,
+                                               struct span mechanism, struct span initial, struct sasl_exchange **x,
+                                               struct strbuf *challenge, uint8_t ticket[VAULT_TICKET_BYTES],
+                                               struct err *err)
 {
     uint8_t binding[SESSION_EXPORTER_BYTES];
-    bool has = session_tls_exporter(s, binding);
-    struct peer peer = *session_peer(s);
-    size_t n = 0;
-    for (; n < mechanism.len && n + 1 < sizeof peer.auth_mechanism; n++) /* RFC 4422 §3.1: in upper case */
-        peer.auth_mechanism[n] = ascii_upper(mechanism.p[n]);
-    peer.auth_mechanism[n] = '\0';
-    session_set_peer(s, &peer);
+    bool has = gate_binding(s, binding);
     return vault_sasl_start(vault, mechanism, initial, session_peer(s)->address,
                             span_of(binding, has ? sizeof binding : 0), x, challenge, ticket, err);
 }

@@ -91,6 +91,8 @@ static void write_partial(const struct search_mailbox *in, bool is_uid, const st
 /* RFC 6203 §4; as ALL, nothing where nothing is found */
 static void write_scores(struct search_hits hits, struct strbuf *out)
 {
+    if (!hits.scores)
+        return;
     for (size_t i = 0; i < hits.count; i++)
         strbuf_addf(out, "%s%u", i ? " " : " RELEVANCY (", hits.scores[i]);
     if (hits.count)

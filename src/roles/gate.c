@@ -19,6 +19,8 @@ static enum status prepare(struct role_run *r, struct err *err)
     struct gate_app *app = mem_alloc(sizeof *app);
     app->hostname = r->config->hostname;
     app->is_loopback_plaintext_allowed = r->config->is_loopback_plaintext_allowed;
+    app->is_scram_hidden = r->config->is_scram_hidden;
+    app->is_binding_offered = r->config->is_binding_offered;
     app->vault = vault_client_new(ROLE_FD_CHANNELS + CHANNEL_GATE_VAULT);
     app->mail_channel = ROLE_FD_CHANNELS + CHANNEL_GATE_MAIL;
     app->message_size_max = r->config->message_size;
@@ -59,6 +61,8 @@ static void reload(struct role_run *r)
     struct gate_app *app = r->state;
     app->message_size_max = r->config->message_size;
     app->is_loopback_plaintext_allowed = r->config->is_loopback_plaintext_allowed;
+    app->is_scram_hidden = r->config->is_scram_hidden;
+    app->is_binding_offered = r->config->is_binding_offered;
 }
 
 static void control(struct role_run *r, struct span message, const int *fds, size_t fd_count)

@@ -196,6 +196,16 @@ static enum status read_plaintext(struct reader *r, const struct config_key *k, 
     return ST_OK;
 }
 
+static enum status read_scram(struct reader *r, const struct config_key *k, const char *value)
+{
+    bool is_off = strcmp(value, "off") == 0, is_bound = strcmp(value, "bound") == 0;
+    if (!is_off && !is_bound && strcmp(value, "on") != 0)
+        return err_set(r->err, ST_SYNTAX, "%s: '%s' is none of on, bound and off", k->name, value);
+    r->c->is_scram_hidden = is_off;
+    r->c->is_binding_offered = is_bound;
+    return ST_OK;
+}
+
 static enum status read_message_size(struct reader *r, const struct config_key *k, const char *value)
 {
     uint64_t n;
@@ -271,6 +281,7 @@ static const struct config_key keys[] = {
     {"dns", "resolver", read_resolver, false, 0},
     {"dns", "trust_anchor", read_trust_anchor, false, 0},
     {"auth", "plaintext", read_plaintext, false, 0},
+    {"auth", "scram", read_scram, false, 0},
     {"limits", "message_size", read_message_size, false, 0},
     {"limits", "sessions_per_address", read_sessions, false, LIMIT_ADDRESS},
     {"limits", "sessions_per_account", read_sessions, false, LIMIT_ACCOUNT},

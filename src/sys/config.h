@@ -55,6 +55,8 @@ struct config {
     const char *resolver, *trust_anchor; /* NULL: the system's, the built-in */
     /* [auth] */
     bool is_loopback_plaintext_allowed; /* plaintext = loopback */
+    bool is_scram_hidden;               /* scram = off */
+    bool is_binding_offered;            /* scram = bound */
     /* [limits] */
     uint64_t message_size;         /* octets, default 50M */
     uint32_t sessions_per_address; /* default 100 */

@@ -12,6 +12,14 @@ import tassis
 GSASL = shutil.which("gsasl")
 
 
+@pytest.fixture(scope="module")
+def server():
+    s = tassis.temporary_server(auth="plaintext = loopback\nscram = bound")
+    yield s
+    s.stop()
+    shutil.rmtree(s.dir)
+
+
 def b64(data):
     return base64.b64encode(data).decode()
 

@@ -212,6 +212,7 @@ static void test_mistakes(void **state)
         {SERVER "[trace]\nkeep = forever\n", "tassis.conf:5: keep: 'forever' is not a time"},
         {SERVER "[trace]\nsize = 1K\n", "tassis.conf:5: size: '1K' is not a size from 1M to 1T"},
         {SERVER "[tls]\ncertificate = a\n", "as many keys as certificates"},
+        {SERVER "[auth]\nscram = yes\n", "tassis.conf:5: scram: 'yes' is none of on, bound and off"},
         {SERVER "[auth]\nplaintext = always\n", "tassis.conf:5: plaintext: 'always' is neither never nor loopback"},
         {SERVER "[limits]\nmessage_size = 2G\n", "tassis.conf:5: "},
         {SERVER "[limits]\nmessage_size = 1K\n", "tassis.conf:5: "},
