@@ -45,19 +45,6 @@ def server(world):
     shutil.rmtree(s.dir)
 
 
-@pytest.fixture
-def peer(world):
-    made = []
-
-    def make(host, **options):
-        made.append(world.peer(host, **options))
-        return made[-1]
-
-    yield make
-    for p in made:
-        p.stop()
-
-
 def entries(server, box):
     return [e for e in server.cli_json("queue", "list") if e["sender"] == box.address]
 

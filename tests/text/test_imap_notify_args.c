@@ -10,14 +10,37 @@ static enum status parse(struct arena *a, const char *text, struct notify_args *
     return notify_args_parse(&args, out, &err);
 }
 
+static enum status parse_sources(struct arena *a, const char *text, struct notify_args *out)
+{
+    struct imap_args args;
+    struct err err;
+    args_init(&args, a, span_cstr(text));
+    args.depth = 1; /* the parenthesis before them */
+    return notify_sources_parse(&args, out, &err);
+}
+
+struct row {
+    const char *in;
+    enum status st;
+    size_t groups;
+};
+
+static void check(const struct row *rows, size_t count,
+                  enum status (*read)(struct arena *a, const char *text, struct notify_args *out))
+{
+    for (size_t i = 0; i < count; i++) {
+        AUTO_ARENA a = ARENA_INIT;
+        struct notify_args n;
+        enum status st = read(&a, rows[i].in, &n);
+        if (st != rows[i].st || (st == ST_OK && n.count != rows[i].groups))
+            fail_msg("%s: %s, %zu groups", rows[i].in, status_name(st), n.count);
+    }
+}
+
 static void what_is_taken_and_what_is_not(void **state)
 {
     (void)state;
-    static const struct {
-        const char *in;
-        enum status st;
-        size_t groups;
-    } rows[] = {
+    static const struct row rows[] = {
         {" NONE", ST_OK, 0},
         {" none", ST_OK, 0},
         {" NONE ", ST_SYNTAX, 0},
@@ -45,13 +68,7 @@ static void what_is_taken_and_what_is_not(void **state)
         {" SET (mailboxes () (MailboxName))", ST_SYNTAX, 0},
         {" SET (everything (MailboxName))", ST_SYNTAX, 0},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        AUTO_ARENA a = ARENA_INIT;
-        struct notify_args n;
-        enum status st = parse(&a, rows[i].in, &n);
-        if (st != rows[i].st || (st == ST_OK && n.count != rows[i].groups))
-            fail_msg("%s: %s, %zu groups", rows[i].in, status_name(st), n.count);
-    }
+    check(rows, sizeof rows / sizeof *rows, parse);
 }
 
 static void what_is_read(void **state)
@@ -80,11 +97,7 @@ static void what_is_read(void **state)
 static void sources_of_a_search(void **state)
 {
     (void)state;
-    static const struct {
-        const char *in;
-        enum status st;
-        size_t groups;
-    } rows[] = {
+    static const struct row rows[] = {
         {"personal)", ST_OK, 1},
         {"mailboxes \"folder1\" subtree \"folder2\")", ST_OK, 2},
         {"mailboxes \"folder1\" subtree-one (a b))", ST_OK, 2},
@@ -98,17 +111,7 @@ static void sources_of_a_search(void **state)
         {"mailboxes ())", ST_SYNTAX, 0},
         {"personal (option 1))", ST_SYNTAX, 0},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        AUTO_ARENA a = ARENA_INIT;
-        struct imap_args args;
-        struct notify_args n;
-        struct err err;
-        args_init(&args, &a, span_cstr(rows[i].in));
-        args.depth = 1; /* the parenthesis before them */
-        enum status st = notify_sources_parse(&args, &n, &err);
-        if (st != rows[i].st || (st == ST_OK && n.count != rows[i].groups))
-            fail_msg("%s: %s, %zu groups", rows[i].in, status_name(st), n.count);
-    }
+    check(rows, sizeof rows / sizeof *rows, parse_sources);
     AUTO_ARENA a = ARENA_INIT;
     struct notify_args n;
     assert_int_equal(parse(&a, " SET (subtree-one a (MailboxName))", &n), ST_SYNTAX); /* NOTIFY has none */
