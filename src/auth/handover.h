@@ -49,14 +49,19 @@ static inline void gate_write_mechanisms(const struct session *s, const char *be
         strbuf_addf(out, "%s%s", before, names[i]);
 }
 
-/* vault_sasl_start() with what the vault must know of this session. */
-static inline enum sasl_result gate_sasl_start(const struct session *s, struct vault_client *vault,
-                                               struct span mechanism, struct span initial, struct sasl_exchange **x,
-                                               struct strbuf *challenge, uint8_t ticket[VAULT_TICKET_BYTES],
-                                               struct err *err)
+/* vault_sasl_start() with what the vault must know of this session. The mechanism becomes one of the peer's facts. */
+static inline enum sasl_result gate_sasl_start(struct session *s, struct vault_client *vault, struct span mechanism,
+                                               struct span initial, struct sasl_exchange **x, struct strbuf *challenge,
+                                               uint8_t ticket[VAULT_TICKET_BYTES], struct err *err)
 {
     uint8_t binding[SESSION_EXPORTER_BYTES];
     bool has = gate_binding(s, binding);
+    struct peer peer = *session_peer(s);
+    size_t n = 0;
+    for (; n < mechanism.len && n + 1 < sizeof peer.auth_mechanism; n++) /* RFC 4422 §3.1: in upper case */
+        peer.auth_mechanism[n] = ascii_upper(mechanism.p[n]);
+    peer.auth_mechanism[n] = '\0';
+    session_set_peer(s, &peer);
     return vault_sasl_start(vault, mechanism, initial, session_peer(s)->address,
                             span_of(binding, has ? sizeof binding : 0), x, challenge, ticket, err);
 }
