@@ -26,7 +26,7 @@ enum {
     LONGEST_SLEEP_MS = 60 * 1000,
     SWEEP_MS = 1000,        /* idle connections are looked at this often */
     ROUND_MS = 2,           /* what comes within this is looked for together */
-    BUSY_RETRY_SECONDS = 5, /* a deadline whose message is being sent is looked at again */
+    BUSY_RETRY_SECONDS = 1, /* a deadline whose message is being sent: no later than the next attempt could begin */
     SHRINK_PAGES = 2000
 };
 
